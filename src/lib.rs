@@ -1,0 +1,5 @@
+//! Commissary: a queue-driven worker fleet on Postgres that decides and records purchases made on credit.
+
+pub mod domain;
+pub mod ids;
+pub mod money;
