@@ -230,7 +230,9 @@ BEGIN
     IF jsonb_typeof(jobs) IS DISTINCT FROM 'array' THEN
         RAISE EXCEPTION 'jobs: it must be an array' USING ERRCODE = 'CM400';
     END IF;
-    SELECT array_agg(f.request ORDER BY f.no), array_agg(f.fault ORDER BY f.no) INTO requests, faults FROM (
+    SELECT coalesce(array_agg(f.request ORDER BY f.no) FILTER (WHERE f.fault IS NULL), '{}'),
+            array_agg(f.fault ORDER BY f.no)
+        INTO requests, faults FROM (
         SELECT e.no, e.request, coalesce(e.fault, request_fault(e.request)) AS fault FROM (
             SELECT e.no, element_fault(e.value) AS fault,
                 CASE WHEN element_fault(e.value) IS NULL THEN element_request(e.value, e.no::integer) END AS request
@@ -244,11 +246,7 @@ BEGIN
             CASE jsonb_typeof(e.value -> 'idempotency_key') WHEN 'string' THEN e.value ->> 'idempotency_key' END
         FROM unnest(faults) WITH ORDINALITY f (fault, no)
         JOIN jsonb_array_elements(enqueue_many.jobs) WITH ORDINALITY e (value, no) ON e.no = f.no
-        LEFT JOIN store_requests(enqueue_many.business_id,
-                (SELECT coalesce(array_agg(r ORDER BY r."position"), '{}')
-                 FROM unnest(requests) WITH ORDINALITY r ("position", kind, idempotency_key, payload, run_at, priority,
-                     traceparent, no) WHERE faults[r.no] IS NULL)) s
-            ON s."position" = f.no
+        LEFT JOIN store_requests(enqueue_many.business_id, requests) s ON s."position" = f.no
         ORDER BY f.no;
     PERFORM signal_work(enqueue_many.business_id);
     PERFORM leave_business(previous);
