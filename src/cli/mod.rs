@@ -1,0 +1,60 @@
+//! The command line: one file a subcommand.
+
+mod migrate;
+
+use std::process::ExitCode;
+
+use chrono::{DateTime, Utc};
+use clap::{Parser, Subcommand};
+
+use crate::config::{Overrides, SecretUrl, Settings};
+
+/// A queue-driven worker fleet on Postgres that decides and records purchases made on credit.
+#[derive(Debug, Parser)]
+#[command(name = "commissary", version, propagate_version = true)]
+pub struct Cli {
+    /// Where Postgres is: postgres://user:password@host/database
+    #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// For simulations only: fix the decisions' clock (RFC 3339); needs development = true
+    #[arg(long, global = true, value_name = "INSTANT")]
+    now: Option<DateTime<Utc>>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create or update the schema and the roles
+    Migrate,
+}
+
+/// How a command ended: the work found a problem (exit code 1), as opposed to an error (2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All is well: exit code 0.
+    Well,
+    /// The work found a problem: exit code 1.
+    WithProblems,
+}
+
+/// Runs a command line to its exit code: 0 done, 1 the work found a problem, 2 wrong usage or configuration.
+pub async fn run(cli: Cli) -> ExitCode {
+    match dispatch(cli).await {
+        Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::WithProblems) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("commissary: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<Ended> {
+    let overrides = Overrides { database_url: cli.database_url.filter(|url| !url.is_empty()).map(SecretUrl::new), now: cli.now };
+    let settings = Settings::load(overrides)?;
+    crate::telemetry::start(&settings.log).map_err(anyhow::Error::msg)?;
+    match cli.command {
+        Command::Migrate => migrate::run(&settings).await,
+    }
+}
