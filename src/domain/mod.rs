@@ -14,3 +14,7 @@ mod refusal;
 pub mod request;
 pub mod snapshot;
 mod subsidy;
+
+#[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "an overflow in a test fails the test, as it should")]
+mod tests;
