@@ -1,5 +1,6 @@
 //! Effects: what a completed job changes, as plain rows for the engine to write set-wise.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -141,5 +142,5 @@ pub struct Candidate {
     /// Whether it won.
     pub chosen: bool,
     /// Why it won or did not.
-    pub why: String,
+    pub why: Cow<'static, str>,
 }

@@ -1,0 +1,223 @@
+//! Strict reading of a payload: which fields there may be, and what each may hold (DOMAIN, "Payload").
+//!
+//! It never walks a `serde_json::Value`: with `arbitrary_precision` and `raw_value` a `Value` takes objects with
+//! certain private keys for numbers or for embedded JSON. A map of raw values keeps every text as it was written,
+//! costs no recursion however deep the nesting, and copies nothing but the field names.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::request::Malformed;
+use crate::money::{Amount, Currency};
+
+/// Texts of more characters are malformed.
+const TEXT_CHARS_MAX: usize = 200;
+/// Amounts are below 10^14: so many digits before the point.
+const WHOLE_DIGITS_MAX: i64 = 14;
+/// The most pieces of one line: what a Postgres `integer` holds.
+const QUANTITY_MAX: u32 = 2_147_483_647;
+
+/// What is wrong with a value; the field's name is added by [`Fields`].
+type Wrong = Cow<'static, str>;
+
+/// The fields of one JSON object of the payload: all known, each at most once.
+pub(super) struct Fields<'a> {
+    line: Option<usize>,
+    values: BTreeMap<String, &'a RawValue>,
+}
+
+impl<'a> Fields<'a> {
+    /// The payload's own fields.
+    pub(super) fn of_payload(payload: &'a str, known: &[&str]) -> Result<Self, Malformed> {
+        let malformed = || Malformed::new("payload", "must be a JSON object");
+        let values = serde_json::from_str(payload).map_err(|_| malformed())?;
+        Self { line: None, values }.all_known(known)
+    }
+
+    /// The fields of `lines[index]`.
+    pub(super) fn of_line(index: usize, line: &'a RawValue, known: &[&str]) -> Result<Self, Malformed> {
+        let malformed = || Malformed::new(format!("lines[{index}]"), "must be a JSON object");
+        let values = serde_json::from_str(line.get()).map_err(|_| malformed())?;
+        Self { line: Some(index), values }.all_known(known)
+    }
+
+    fn all_known(self, known: &[&str]) -> Result<Self, Malformed> {
+        match self.values.keys().find(|name| !known.contains(&name.as_str())) {
+            None => Ok(self),
+            Some(name) => {
+                let shown: String = name.chars().take(TEXT_CHARS_MAX).collect();
+                let message = format!("is not a field; there are {}", known.join(", "));
+                Err(Malformed::new(self.path(&shown), message))
+            }
+        }
+    }
+
+    /// The field's value; absent is malformed, and so is null.
+    pub(super) fn required<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&'a RawValue) -> Result<T, Wrong>,
+    ) -> Result<T, Malformed> {
+        self.optional(name, read)?.ok_or_else(|| Malformed::new(self.path(name), "is required"))
+    }
+
+    /// The field's value, if it is there; null equals absent.
+    pub(super) fn optional<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&'a RawValue) -> Result<T, Wrong>,
+    ) -> Result<Option<T>, Malformed> {
+        match self.values.get(name) {
+            Some(value) if value.get() != "null" => {
+                read(value).map(Some).map_err(|wrong| Malformed::new(self.path(name), wrong))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.line.map_or_else(|| name.to_owned(), |index| format!("lines[{index}].{name}"))
+    }
+}
+
+/// An id: a hyphenated UUID in either case. The length excludes the other forms that `Uuid` would read.
+pub(super) fn id<T: From<Uuid>>(value: &RawValue) -> Result<T, Wrong> {
+    const HYPHENATED_LENGTH: usize = 36;
+    string(value)
+        .filter(|text| text.len() == HYPHENATED_LENGTH)
+        .and_then(|text| Uuid::parse_str(&text).ok())
+        .map(T::from)
+        .ok_or(Cow::Borrowed("must be a hyphenated UUID, as a string"))
+}
+
+/// A text of at most 200 characters.
+pub(super) fn text(value: &RawValue) -> Result<String, Wrong> {
+    let text = string(value).ok_or("must be a string")?;
+    if text.chars().count() > TEXT_CHARS_MAX {
+        return Err(Cow::Owned(format!("must have at most {TEXT_CHARS_MAX} characters")));
+    }
+    Ok(text.into_owned())
+}
+
+/// The elements of an array.
+pub(super) fn array(value: &RawValue) -> Result<Vec<&RawValue>, Wrong> {
+    serde_json::from_str(value.get()).map_err(|_| Cow::Borrowed("must be an array"))
+}
+
+/// A whole number from 1 to 2^31 − 1, not a string; `2.0` and `2e0` are whole, because jsonb holds them equal to 2.
+pub(super) fn quantity(value: &RawValue) -> Result<u32, Wrong> {
+    let number = Some(value.get()).filter(|text| is_number(text));
+    number
+        .and_then(|text| exact(text, 0).ok())
+        .and_then(|number| u32::try_from(number).ok())
+        .filter(|quantity| (1..=QUANTITY_MAX).contains(quantity))
+        .ok_or_else(|| Cow::Owned(format!("must be a whole number from 1 to {QUANTITY_MAX}, not a string")))
+}
+
+/// An amount above zero.
+pub(super) fn amount_above_zero(value: &RawValue, currency: Currency) -> Result<Amount, Wrong> {
+    let amount = amount(value, currency)?;
+    if amount.is_positive() { Ok(amount) } else { Err(Cow::Borrowed("must be above zero")) }
+}
+
+/// A limit or maximum: zero or more.
+pub(super) fn amount_not_negative(value: &RawValue, currency: Currency) -> Result<Amount, Wrong> {
+    let amount = amount(value, currency)?;
+    if amount.is_negative() { Err(Cow::Borrowed("must not be negative")) } else { Ok(amount) }
+}
+
+fn amount(value: &RawValue, currency: Currency) -> Result<Amount, Wrong> {
+    const KIND: &str = "must be an amount: a string like \"12.50\", or a JSON number";
+    let decimal = if is_number(value.get()) {
+        exact(value.get(), currency.exponent())
+    } else {
+        let text = string(value).filter(|text| is_decimal_string(text)).ok_or(KIND)?;
+        exact(&text, currency.exponent())
+    };
+    let decimal = decimal.map_err(|unfit| match unfit {
+        Unfit::Size => Cow::Borrowed("must be below 10^14"),
+        Unfit::Decimals => Cow::Owned(format!("must have at most the currency's {} decimals", currency.exponent())),
+    })?;
+    Amount::new(decimal).map_err(|error| Cow::Owned(error.to_string()))
+}
+
+/// A JSON string's text, borrowed unless it has escapes; `None` if the value is something else.
+fn string(value: &RawValue) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    #[serde(transparent)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+    serde_json::from_str::<Text<'_>>(value.get()).ok().map(|text| text.0)
+}
+
+fn is_number(json: &str) -> bool {
+    json.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+}
+
+/// `-?(0|[1-9][0-9]*)(\.[0-9]+)?`, of at most 200 characters like every text.
+fn is_decimal_string(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = unsigned.split_once('.').map_or((unsigned, None), |(whole, rest)| (whole, Some(rest)));
+    digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && fraction.is_none_or(digits)
+        && text.len() <= TEXT_CHARS_MAX
+}
+
+/// Why a number is not an exact value within the limits.
+enum Unfit {
+    Decimals,
+    Size,
+}
+
+/// The exact value of a number in JSON's notation, if it is below 10^14 in size and needs no more than so many
+/// decimals. Digits are counted before anything is computed, so that `1e400` costs no more than `1`.
+fn exact(number: &str, decimals_max: u32) -> Result<Decimal, Unfit> {
+    let (negative, unsigned) = number.strip_prefix('-').map_or((false, number), |rest| (true, rest));
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+
+    // Only the digits from the first to the last that is not zero count; the rest is a power of ten.
+    let whole = whole.trim_start_matches('0');
+    let fraction = fraction.trim_end_matches('0');
+    let whole_digits = if fraction.is_empty() { whole.trim_end_matches('0') } else { whole };
+    let fraction_digits = if whole.is_empty() { fraction.trim_start_matches('0') } else { fraction };
+    if whole_digits.is_empty() && fraction_digits.is_empty() {
+        return Ok(Decimal::ZERO);
+    }
+    let count = length(whole_digits).saturating_add(length(fraction_digits));
+    let zeros = length(whole).saturating_sub(length(whole_digits));
+    let power = exponent_value(exponent).saturating_add(zeros).saturating_sub(length(fraction));
+
+    if count.saturating_add(power) > WHOLE_DIGITS_MAX {
+        return Err(Unfit::Size);
+    }
+    let scale = u32::try_from(power.saturating_neg().max(0)).map_err(|_| Unfit::Decimals)?;
+    if scale > decimals_max {
+        return Err(Unfit::Decimals);
+    }
+    let digits = whole_digits.bytes().chain(fraction_digits.bytes()).map(|byte| i64::from(byte.saturating_sub(b'0')));
+    let zeros_appended = std::iter::repeat_n(0, usize::try_from(power.max(0)).map_err(|_| Unfit::Size)?);
+    let coefficient = digits
+        .chain(zeros_appended)
+        .try_fold(0_i64, |value, digit| value.checked_mul(10)?.checked_add(digit))
+        .ok_or(Unfit::Size)?;
+    let signed = if negative { coefficient.saturating_neg() } else { coefficient };
+    Decimal::try_new(signed, scale).map_err(|_| Unfit::Decimals)
+}
+
+fn length(digits: &str) -> i64 {
+    i64::try_from(digits.len()).unwrap_or(i64::MAX)
+}
+
+/// An exponent's value; one beyond 64 bits stands for any that is out of all range.
+fn exponent_value(exponent: &str) -> i64 {
+    let beyond = if exponent.starts_with('-') { i64::MIN } else { i64::MAX };
+    exponent.parse().unwrap_or(beyond)
+}

@@ -1,0 +1,128 @@
+//! Requests: the payload of a job as typed values, or what is malformed about it.
+//!
+//! Nothing here looks at the database: whether a customer or product exists is for `decide` to say.
+
+use serde_json::value::RawValue;
+
+use super::payload::{self, Fields};
+use super::snapshot::text_enum;
+use crate::ids::{CustomerId, OutletId, ProductId};
+use crate::money::{Amount, Currency};
+
+/// More lines are malformed.
+pub const LINES_MAX: usize = 500;
+
+text_enum! {
+    /// What a job asks for.
+    Kind {
+        /// A customer buys on credit.
+        Purchase = "purchase",
+        /// A customer pays.
+        Payment = "payment",
+    }
+}
+
+/// A well-formed request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// A customer buys on credit.
+    Purchase(PurchaseRequest),
+    /// A customer pays.
+    Payment(PaymentRequest),
+}
+
+/// A customer wants to buy lines of products.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PurchaseRequest {
+    /// Who buys.
+    pub customer: CustomerId,
+    /// Where.
+    pub outlet: Option<OutletId>,
+    /// What; 1 to 500 lines, those of the same product stay separate.
+    pub lines: Vec<Line>,
+    /// The most the customer agrees to pay after the subsidy; zero or more.
+    pub max_payable: Option<Amount>,
+}
+
+/// So many of a product.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What.
+    pub product: ProductId,
+    /// How many pieces: 1 to 2^31 − 1.
+    pub quantity: u32,
+    /// The most the customer agrees to pay for one piece; zero or more.
+    pub unit_price_max: Option<Amount>,
+}
+
+/// A customer has paid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaymentRequest {
+    /// Who paid.
+    pub customer: CustomerId,
+    /// How much; above zero.
+    pub amount: Amount,
+    /// The payer's reference; at most 200 characters.
+    pub reference: Option<String>,
+}
+
+/// The first thing that is wrong with a payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// Where, as `lines[0].quantity`; `payload` for the whole.
+    pub field: String,
+    /// What is wrong, and what it must be.
+    pub message: String,
+}
+
+impl Malformed {
+    pub(super) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+/// Reads a payload strictly (DOMAIN, "Payload"): unknown fields first, then each field in CONTRACT's order.
+///
+/// # Errors
+/// [`Malformed`], naming the first field that is wrong.
+pub fn parse(kind: Kind, payload: &str, currency: Currency) -> Result<Request, Malformed> {
+    match kind {
+        Kind::Purchase => purchase(payload, currency).map(Request::Purchase),
+        Kind::Payment => payment(payload, currency).map(Request::Payment),
+    }
+}
+
+fn purchase(payload: &str, currency: Currency) -> Result<PurchaseRequest, Malformed> {
+    let fields = Fields::of_payload(payload, &["customer_id", "outlet_id", "lines", "max_payable"])?;
+    Ok(PurchaseRequest {
+        customer: fields.required("customer_id", payload::id)?,
+        outlet: fields.optional("outlet_id", payload::id)?,
+        lines: lines(&fields.required("lines", payload::array)?, currency)?,
+        max_payable: fields.optional("max_payable", |value| payload::amount_not_negative(value, currency))?,
+    })
+}
+
+fn lines(elements: &[&RawValue], currency: Currency) -> Result<Vec<Line>, Malformed> {
+    if elements.is_empty() || elements.len() > LINES_MAX {
+        return Err(Malformed::new("lines", format!("must have 1 to {LINES_MAX} elements")));
+    }
+    elements.iter().enumerate().map(|(index, element)| line(index, element, currency)).collect()
+}
+
+fn line(index: usize, element: &RawValue, currency: Currency) -> Result<Line, Malformed> {
+    let fields = Fields::of_line(index, element, &["product_id", "quantity", "unit_price_max"])?;
+    Ok(Line {
+        product: fields.required("product_id", payload::id)?,
+        quantity: fields.required("quantity", payload::quantity)?,
+        unit_price_max: fields.optional("unit_price_max", |value| payload::amount_not_negative(value, currency))?,
+    })
+}
+
+fn payment(payload: &str, currency: Currency) -> Result<PaymentRequest, Malformed> {
+    let fields = Fields::of_payload(payload, &["customer_id", "amount", "reference"])?;
+    Ok(PaymentRequest {
+        customer: fields.required("customer_id", payload::id)?,
+        amount: fields.required("amount", |value| payload::amount_above_zero(value, currency))?,
+        reference: fields.optional("reference", payload::text)?,
+    })
+}
