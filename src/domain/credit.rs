@@ -17,10 +17,8 @@ pub(super) fn available(credit_limit: Amount, balance: Amount) -> Decimal {
 /// What is overdue: the balance less the charges that are not yet older than the limit, never below zero. Payments
 /// settle the oldest charge first, so what exceeds the recent charges is older (tested against a FIFO oracle).
 pub(super) fn overdue(account: &Account) -> Amount {
-    if account.balance <= account.recent_charges {
-        return Amount::ZERO;
-    }
-    account.balance.minus(account.recent_charges).unwrap_or(account.balance)
+    // Only a balance far in the customer's favour makes the difference too large to store.
+    account.balance.minus(account.recent_charges).unwrap_or(Amount::ZERO).max(Amount::ZERO)
 }
 
 /// Whether a charge would take the balance over the limit. One of zero never does, not even above a lowered limit;

@@ -17,8 +17,6 @@ use crate::money::{Amount, Currency};
 
 /// Texts of more characters are malformed.
 const TEXT_CHARS_MAX: usize = 200;
-/// Amounts are below 10^14: so many digits before the point.
-const WHOLE_DIGITS_MAX: i64 = 14;
 /// The most pieces of one line: what a Postgres `integer` holds.
 const QUANTITY_MAX: u32 = 2_147_483_647;
 
@@ -133,6 +131,7 @@ pub(super) fn amount_not_negative(value: &RawValue, currency: Currency) -> Resul
 
 fn amount(value: &RawValue, currency: Currency) -> Result<Amount, Wrong> {
     const KIND: &str = "must be an amount: a string like \"12.50\", or a JSON number";
+    const TOO_LARGE: &str = "must be below 10^14 in size";
     let decimal = if is_number(value.get()) {
         exact(value.get(), currency.exponent())
     } else {
@@ -140,10 +139,10 @@ fn amount(value: &RawValue, currency: Currency) -> Result<Amount, Wrong> {
         exact(&text, currency.exponent())
     };
     let decimal = decimal.map_err(|unfit| match unfit {
-        Unfit::Size => Cow::Borrowed("must be below 10^14"),
+        Unfit::Size => Cow::Borrowed(TOO_LARGE),
         Unfit::Decimals => Cow::Owned(format!("must have at most the currency's {} decimals", currency.exponent())),
     })?;
-    Amount::new(decimal).map_err(|error| Cow::Owned(error.to_string()))
+    Amount::new(decimal).map_err(|_| Cow::Borrowed(TOO_LARGE))
 }
 
 /// A JSON string's text, borrowed unless it has escapes; `None` if the value is something else.
@@ -176,37 +175,32 @@ enum Unfit {
     Size,
 }
 
-/// The exact value of a number in JSON's notation, if it is below 10^14 in size and needs no more than so many
-/// decimals. Digits are counted before anything is computed, so that `1e400` costs no more than `1`.
+/// The exact value of a number in JSON's notation, if it needs no more than so many decimals and fits in 64 bits
+/// without its point (10^14 with four decimals does). It stops at the first digit too many, so that `1e400` costs no
+/// more than `1`.
 fn exact(number: &str, decimals_max: u32) -> Result<Decimal, Unfit> {
     let (negative, unsigned) = number.strip_prefix('-').map_or((false, number), |rest| (true, rest));
     let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
 
-    // Only the digits from the first to the last that is not zero count; the rest is a power of ten.
-    let whole = whole.trim_start_matches('0');
+    // The digits up to the last that is not zero, times a power of ten.
     let fraction = fraction.trim_end_matches('0');
-    let whole_digits = if fraction.is_empty() { whole.trim_end_matches('0') } else { whole };
-    let fraction_digits = if whole.is_empty() { fraction.trim_start_matches('0') } else { fraction };
-    if whole_digits.is_empty() && fraction_digits.is_empty() {
+    let digits = if fraction.is_empty() { whole.trim_end_matches('0') } else { whole };
+    if digits.trim_start_matches('0').is_empty() && fraction.is_empty() {
         return Ok(Decimal::ZERO);
     }
-    let count = length(whole_digits).saturating_add(length(fraction_digits));
-    let zeros = length(whole).saturating_sub(length(whole_digits));
+    let zeros = length(whole).saturating_sub(length(digits));
     let power = exponent_value(exponent).saturating_add(zeros).saturating_sub(length(fraction));
-
-    if count.saturating_add(power) > WHOLE_DIGITS_MAX {
-        return Err(Unfit::Size);
-    }
     let scale = u32::try_from(power.saturating_neg().max(0)).map_err(|_| Unfit::Decimals)?;
     if scale > decimals_max {
         return Err(Unfit::Decimals);
     }
-    let digits = whole_digits.bytes().chain(fraction_digits.bytes()).map(|byte| i64::from(byte.saturating_sub(b'0')));
-    let zeros_appended = std::iter::repeat_n(0, usize::try_from(power.max(0)).map_err(|_| Unfit::Size)?);
+    let zeros_appended = usize::try_from(power.max(0)).map_err(|_| Unfit::Size)?;
     let coefficient = digits
-        .chain(zeros_appended)
-        .try_fold(0_i64, |value, digit| value.checked_mul(10)?.checked_add(digit))
+        .bytes()
+        .chain(fraction.bytes())
+        .chain(std::iter::repeat_n(b'0', zeros_appended))
+        .try_fold(0_i64, |value, digit| value.checked_mul(10)?.checked_add(i64::from(digit.checked_sub(b'0')?)))
         .ok_or(Unfit::Size)?;
     let signed = if negative { coefficient.saturating_neg() } else { coefficient };
     Decimal::try_new(signed, scale).map_err(|_| Unfit::Decimals)

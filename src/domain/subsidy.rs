@@ -101,7 +101,7 @@ fn within_hours(program: &Program, time: NaiveTime) -> bool {
     }
 }
 
-/// What the program gives were it the only one and its budget endless: rounded once, from nothing up to the total.
+/// What the program gives were it the only one and its budget endless: rounded once, at most the total.
 fn discount_alone(program: &Program, total: Amount, currency: Currency) -> Amount {
     // Only a percentage far beyond 100, which a CHECK refuses, is out of range: such a program gives nothing.
     let percentage = || total.percent(program.value, currency).unwrap_or(Amount::ZERO);
@@ -111,7 +111,7 @@ fn discount_alone(program: &Program, total: Amount, currency: Currency) -> Amoun
         ProgramKind::PercentageCapped => program.cap.map_or(Amount::ZERO, |cap| percentage().min(cap)),
         ProgramKind::Fixed => Amount::new(currency.round(program.value)).unwrap_or(total),
     };
-    discount.min(total).max(Amount::ZERO)
+    discount.min(total)
 }
 
 fn funding(snapshot: &Snapshot, asking: &Asking<'_>, program: &Program) -> Funding {

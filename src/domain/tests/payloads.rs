@@ -168,6 +168,7 @@ fn amounts_are_exact_decimals_of_the_currency() {
         ("12.50000000000000000000000000000000000000000", "12.5"),
         ("9.999999999999999e13", "99999999999999.99"),
         ("0.1e-1", "0.01"),
+        ("0.000000000000000000000000000005e30", "5"),
     ];
     for (json, expected) in good {
         assert_eq!(paid(json, DOLLARS), Ok(dec(expected)), "{json}");

@@ -181,6 +181,7 @@ fn the_two_budgets_pay_all_or_nothing_or_a_part() {
         ("100", "0", "0", "0", false, "5.00", "customer's cap has only 0.00 left"),
         ("100", "97", "20", "16", true, "3.00", WON),
         ("100", "96", "20", "17", true, "3.00", WON),
+        ("100", "97", "20", "17", false, "5.00", "budget has only 3.00 left"),
         ("100", "97", "20", "16", false, "5.00", "budget has only 3.00 left"),
     ];
     for (total, used, cap, customer_used, allow_partial, discount, expected) in table {
