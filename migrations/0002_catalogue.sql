@@ -144,8 +144,8 @@ CREATE TABLE commissary.subsidy_programs (
     starts_at timestamptz,
     ends_at timestamptz,
     weekdays smallint[],
-    hour_from time,
-    hour_to time,
+    hour_from time CHECK (hour_from < '24:00'), -- midnight is 00:00
+    hour_to time CHECK (hour_to < '24:00'),
     budget_period text NOT NULL DEFAULT 'lifetime' CHECK (budget_period IN ('lifetime', 'month', 'week', 'day')),
     total_budget numeric(18,4) NOT NULL CHECK (total_budget >= 0 AND total_budget < 'NaN'),
     per_customer_cap numeric(18,4) CHECK (per_customer_cap >= 0 AND per_customer_cap < 'NaN'),

@@ -23,6 +23,9 @@ impl Amount {
     /// No money.
     pub const ZERO: Self = Self(Decimal::ZERO);
 
+    /// The highest amount that can be stored: 99,999,999,999,999.9999.
+    pub const MAX: Self = Self(Decimal::from_parts(2_808_348_671, 232_830_643, 0, false, 4));
+
     /// Takes a decimal as it is.
     ///
     /// # Errors
@@ -143,7 +146,7 @@ mod tests {
     #[test]
     fn the_limit_is_ten_to_the_fourteenth() {
         assert_eq!(AMOUNT_LIMIT, dec("100000000000000"));
-        assert!(Amount::new(dec("99999999999999.9999")).is_ok());
+        assert_eq!(Amount::new(dec("99999999999999.9999")), Ok(Amount::MAX));
         assert_eq!(Amount::new(dec("-100000000000000")), Err(OutOfRange));
     }
 

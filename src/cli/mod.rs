@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand.
 
 mod migrate;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,8 @@ pub struct Cli {
 enum Command {
     /// Create or update the schema and the roles
     Migrate,
+    /// Decide and record what waits in the queues
+    Worker(worker::WorkerArgs),
 }
 
 /// How a command ended: the work found a problem (exit code 1), as opposed to an error (2).
@@ -51,10 +54,12 @@ pub async fn run(cli: Cli) -> ExitCode {
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<Ended> {
-    let overrides = Overrides { database_url: cli.database_url.filter(|url| !url.is_empty()).map(SecretUrl::new), now: cli.now };
+    let overrides =
+        Overrides { database_url: cli.database_url.filter(|url| !url.is_empty()).map(SecretUrl::new), now: cli.now };
     let settings = Settings::load(overrides)?;
     crate::telemetry::start(&settings.log).map_err(anyhow::Error::msg)?;
     match cli.command {
         Command::Migrate => migrate::run(&settings).await,
+        Command::Worker(args) => worker::run(args, &settings).await,
     }
 }

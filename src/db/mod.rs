@@ -86,7 +86,7 @@ pub fn connect_options(settings: &DatabaseSettings, role: Role) -> Result<PgConn
     let url = role.url(settings).ok_or(DbError::NoUrl)?;
     let mut options = PgConnectOptions::from_str(url.expose())?
         .application_name(concat!("commissary/", env!("CARGO_PKG_VERSION")))
-        .options([("search_path", "commissary,pg_temp"), ("client_min_messages", "warning"), ("timezone", "UTC")]);
+        .options([("search_path", "commissary,pg_temp"), ("client_min_messages", "error"), ("timezone", "UTC")]);
     if let Some(name) = role.name() {
         options = options.options([("role", name)]);
     }
@@ -126,4 +126,17 @@ pub async fn enter_tenant(connection: &mut PgConnection, business: BusinessId) -
     let set = format!("SET LOCAL app.business_id = '{business}'");
     sqlx::raw_sql(AssertSqlSafe(set)).execute(connection).await?;
     Ok(())
+}
+
+/// Compares the number of rows that a statement changed with what its rule demands.
+///
+/// # Errors
+/// [`DbError::RowCount`] if they differ: the transaction must not commit.
+pub fn expect_rows(
+    statement: &'static str,
+    done: sqlx::postgres::PgQueryResult,
+    expected: usize,
+) -> Result<(), DbError> {
+    let (actual, expected) = (done.rows_affected(), expected as u64);
+    if actual == expected { Ok(()) } else { Err(DbError::RowCount { statement, expected, actual }) }
 }

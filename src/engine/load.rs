@@ -1,0 +1,351 @@
+//! Load: locks every row that a batch may touch, in the fixed order, and only then loads what is derived from them.
+//!
+//! The lock order is one list, and this file is it: the business's queue row (held by the turn) → settlement period
+//! (shared) → customers → subsidy budgets → products, each by id. Nothing else locks.
+//!
+//! Under READ COMMITTED a statement that waits for a row lock re-reads only the locked row; whatever else it computes
+//! is stale. So a locking statement gives the locked rows' own columns, and later statements give the rest.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::rows;
+use crate::db::DbError;
+use crate::domain::decide::Job;
+use crate::domain::request::Request;
+use crate::domain::snapshot::{
+    Account, Budget, BudgetKey, Customer, Moment, OverduePolicy, Product, Program, Snapshot,
+};
+use crate::ids::{BusinessId, CustomerId, OfficeId, OrganizationId, OutletId, PeriodId, ProductId, ProgramId};
+use crate::money::Amount;
+use crate::queue::{self, ClaimedJob, Turn};
+
+/// What a batch is decided on.
+pub(super) struct Loaded {
+    pub(super) snapshot: Snapshot,
+    /// Keys of the batch that have a result already.
+    pub(super) finished: HashSet<String>,
+}
+
+/// What the batch's requests name, each id once and sorted: rows are locked in this order.
+#[derive(Default)]
+struct Named {
+    customers: BTreeSet<CustomerId>,
+    outlets: BTreeSet<OutletId>,
+    products: BTreeSet<ProductId>,
+}
+
+pub(super) async fn load(
+    connection: &mut PgConnection,
+    turn: &Turn,
+    jobs: &[ClaimedJob],
+    requests: &[Job],
+    clock: Option<DateTime<Utc>>,
+) -> Result<Loaded, DbError> {
+    let (business, named) = (turn.business, named(requests));
+    let before = moment(connection, business, clock).await?;
+
+    let period = lock_period(connection, business, &before).await?;
+    let mut customers = lock_customers(connection, business, &named.customers).await?;
+    let programs = load_programs(connection, business, &customers).await?;
+    let budgets = lock_budgets(connection, business, &programs, &before).await?;
+    let products = lock_products(connection, business, &named.products).await?;
+
+    // From here on nothing waits: what these statements see is what will be true at the commit.
+    let moment = moment(connection, business, clock).await?;
+    if moment.local.date() != before.local.date() {
+        return Err(DbError::Stale("the business's local day ended while the batch waited for its locks"));
+    }
+    load_accounts(connection, turn, &mut customers, &moment).await?;
+    let pools = load_outlets(connection, business, &named.outlets, &customers).await?;
+    let cap_used = load_cap_used(connection, business, &programs, &customers, &moment).await?;
+    let keys: Vec<String> = jobs.iter().map(|job| job.idempotency_key.clone()).collect();
+    let finished = queue::finished_keys(connection, business, &keys).await?;
+
+    let snapshot = Snapshot {
+        business: turn.settings,
+        moment,
+        period,
+        customers,
+        outlets: pools.outlets,
+        organization_outlets: pools.organizations,
+        office_outlets: pools.offices,
+        products,
+        programs,
+        budgets,
+        cap_used,
+    };
+    Ok(Loaded { snapshot, finished })
+}
+
+fn named(requests: &[Job]) -> Named {
+    let mut named = Named::default();
+    for request in requests.iter().filter_map(|job| job.request.as_ref().ok()) {
+        match request {
+            Request::Purchase(purchase) => {
+                named.customers.insert(purchase.customer);
+                named.outlets.extend(purchase.outlet);
+                named.products.extend(purchase.lines.iter().map(|line| line.product));
+            }
+            Request::Payment(payment) => {
+                named.customers.insert(payment.customer);
+            }
+        }
+    }
+    named
+}
+
+/// The instant, and the business's wall clock at it; `clock` fixes it for simulations.
+pub(super) async fn moment(
+    connection: &mut PgConnection,
+    business: BusinessId,
+    clock: Option<DateTime<Utc>>,
+) -> Result<Moment, DbError> {
+    let row = sqlx::query_file!("src/engine/sql/moment.sql", business.0, clock as Option<DateTime<Utc>>);
+    let row = row.fetch_one(connection).await?;
+    Ok(Moment {
+        now: row.now,
+        local: row.local,
+        day_ends: row.day_ends,
+        week_ends: row.week_ends,
+        month_ends: row.month_ends,
+    })
+}
+
+async fn lock_period(
+    connection: &mut PgConnection,
+    business: BusinessId,
+    moment: &Moment,
+) -> Result<PeriodId, DbError> {
+    let month = moment.local.format("%Y-%m").to_string();
+    // The first entry of a month opens its period: inserted in one statement, locked in the next.
+    for is_opened in [false, true] {
+        let locked = sqlx::query_file!("src/engine/sql/lock_period.sql", business.0, month);
+        if let Some(row) = locked.fetch_optional(&mut *connection).await? {
+            return Ok(PeriodId(row.period_id));
+        }
+        if !is_opened {
+            let opened = sqlx::query_file!("src/engine/sql/open_period.sql", business.0, Uuid::now_v7(), month);
+            opened.execute(&mut *connection).await?;
+        }
+    }
+    Err(DbError::Stale("the settlement period was closed as it was opened"))
+}
+
+async fn lock_customers(
+    connection: &mut PgConnection,
+    business: BusinessId,
+    named: &BTreeSet<CustomerId>,
+) -> Result<HashMap<CustomerId, Customer>, DbError> {
+    let ids: Vec<Uuid> = named.iter().map(|id| id.0).collect();
+    let rows = sqlx::query_file!("src/engine/sql/lock_customers.sql", business.0, &ids).fetch_all(connection).await?;
+    rows.into_iter()
+        .map(|row| {
+            let customer = Customer {
+                credit_limit: rows::amount(row.credit_limit)?,
+                organization: row.organization_id.map(OrganizationId),
+                office: row.office_id.map(OfficeId),
+                team: row.team_id.map(Into::into),
+                is_active: row.is_active,
+                account: Account::default(),
+            };
+            Ok((CustomerId(row.customer_id), customer))
+        })
+        .collect()
+}
+
+async fn load_programs(
+    connection: &mut PgConnection,
+    business: BusinessId,
+    customers: &HashMap<CustomerId, Customer>,
+) -> Result<HashMap<OrganizationId, Vec<Arc<Program>>>, DbError> {
+    let organizations = rows::distinct(customers.values().filter_map(|customer| customer.organization));
+    let mut programs: HashMap<OrganizationId, Vec<Arc<Program>>> = HashMap::new();
+    if organizations.is_empty() {
+        return Ok(programs);
+    }
+    let found = sqlx::query_file_as!(rows::ProgramRow, "src/engine/sql/load_programs.sql", business.0, &organizations);
+    for row in found.fetch_all(connection).await? {
+        let program = Program::try_from(row)?;
+        programs.entry(program.organization_id).or_default().push(Arc::new(program));
+    }
+    Ok(programs)
+}
+
+async fn lock_budgets(
+    connection: &mut PgConnection,
+    business: BusinessId,
+    programs: &HashMap<OrganizationId, Vec<Arc<Program>>>,
+    moment: &Moment,
+) -> Result<HashMap<BudgetKey, Budget>, DbError> {
+    let mut wanted: Vec<(BudgetKey, Amount)> =
+        programs.values().flatten().map(|program| (program.budget_key(moment), program.total_budget)).collect();
+    wanted.sort_unstable_by_key(|(key, _)| *key);
+    let mut locked = select_budgets(connection, business, &wanted).await?;
+    if locked.len() < wanted.len() {
+        let missing: Vec<_> = wanted.iter().filter(|(key, _)| !locked.contains_key(key)).copied().collect();
+        open_budgets(connection, business, &missing).await?;
+        locked = select_budgets(connection, business, &wanted).await?;
+    }
+    // A changed total holds from the next purchase on, but is never below what is used.
+    for (key, total) in wanted {
+        let budget = locked.get_mut(&key).ok_or(DbError::Stale("a budget vanished as it was opened"))?;
+        budget.total = total.max(budget.used);
+    }
+    Ok(locked)
+}
+
+async fn select_budgets(
+    connection: &mut PgConnection,
+    business: BusinessId,
+    wanted: &[(BudgetKey, Amount)],
+) -> Result<HashMap<BudgetKey, Budget>, DbError> {
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (programs, periods, starts) = rows::budget_keys(wanted.iter().map(|(key, _)| *key));
+    let rows = sqlx::query_file!("src/engine/sql/lock_budgets.sql", business.0, &programs, &periods, &starts);
+    let rows = rows.fetch_all(connection).await?;
+    rows.into_iter()
+        .map(|row| {
+            let key = BudgetKey {
+                program: ProgramId(row.program_id),
+                period: rows::budget_period(&row.budget_period)?,
+                period_start: row.period_start,
+            };
+            Ok((key, Budget { total: rows::amount(row.total_budget)?, used: rows::amount(row.budget_used)? }))
+        })
+        .collect()
+}
+
+async fn open_budgets(
+    connection: &mut PgConnection,
+    business: BusinessId,
+    missing: &[(BudgetKey, Amount)],
+) -> Result<(), DbError> {
+    let (programs, periods, starts) = rows::budget_keys(missing.iter().map(|(key, _)| *key));
+    let totals: Vec<_> = missing.iter().map(|(_, total)| total.decimal()).collect();
+    sqlx::query_file!("src/engine/sql/open_budgets.sql", business.0, &programs, &periods, &starts, &totals)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn lock_products(
+    connection: &mut PgConnection,
+    business: BusinessId,
+    named: &BTreeSet<ProductId>,
+) -> Result<HashMap<ProductId, Product>, DbError> {
+    let ids: Vec<Uuid> = named.iter().map(|id| id.0).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query_file!("src/engine/sql/lock_products.sql", business.0, &ids).fetch_all(connection).await?;
+    rows.into_iter()
+        .map(|row| {
+            let product = Product {
+                price: rows::amount(row.price)?,
+                tax_rate: row.tax_rate,
+                stock: row.stock,
+                outlet: row.outlet_id.map(OutletId),
+                is_active: row.is_active,
+            };
+            Ok((ProductId(row.product_id), product))
+        })
+        .collect()
+}
+
+/// The ends of the ledgers, and under the policy `block` the sum that overdue is derived from.
+async fn load_accounts(
+    connection: &mut PgConnection,
+    turn: &Turn,
+    customers: &mut HashMap<CustomerId, Customer>,
+    moment: &Moment,
+) -> Result<(), DbError> {
+    let ids = rows::distinct(customers.keys().copied());
+    let ends = sqlx::query_file!("src/engine/sql/load_accounts.sql", turn.business.0, &ids);
+    for row in ends.fetch_all(&mut *connection).await? {
+        if let Some(customer) = customers.get_mut(&CustomerId(row.customer_id)) {
+            let balance = rows::amount(row.balance)?;
+            customer.account =
+                Account { seq: row.seq, balance, last_at: Some(row.last_at), recent_charges: Amount::ZERO };
+        }
+    }
+    if turn.settings.overdue_policy == OverduePolicy::Allow {
+        return Ok(());
+    }
+    let oldest_current = moment.now - TimeDelta::hours(24 * i64::from(turn.settings.overdue_after_days));
+    let recent = sqlx::query_file!("src/engine/sql/load_recent_charges.sql", turn.business.0, &ids, oldest_current);
+    for row in recent.fetch_all(connection).await? {
+        if let Some(customer) = customers.get_mut(&CustomerId(row.customer_id)) {
+            // No balance reaches the limit of an amount, so a sum beyond it may stand at it.
+            customer.account.recent_charges = Amount::new(row.recent_charges).unwrap_or(Amount::MAX);
+        }
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Pools {
+    outlets: HashSet<OutletId>,
+    organizations: HashSet<(OrganizationId, OutletId)>,
+    offices: HashSet<(OfficeId, OutletId)>,
+}
+
+async fn load_outlets(
+    connection: &mut PgConnection,
+    business: BusinessId,
+    named: &BTreeSet<OutletId>,
+    customers: &HashMap<CustomerId, Customer>,
+) -> Result<Pools, DbError> {
+    let mut pools = Pools::default();
+    if named.is_empty() {
+        return Ok(pools);
+    }
+    let outlets: Vec<Uuid> = named.iter().map(|id| id.0).collect();
+    let organizations = rows::distinct(customers.values().filter_map(|customer| customer.organization));
+    let offices = rows::distinct(customers.values().filter_map(|customer| customer.office));
+    let rows = sqlx::query_file!("src/engine/sql/load_outlets.sql", business.0, &outlets, &organizations, &offices);
+    for row in rows.fetch_all(connection).await? {
+        let outlet = OutletId(row.outlet_id);
+        match (row.organization_id, row.office_id) {
+            (Some(organization), _) => drop(pools.organizations.insert((OrganizationId(organization), outlet))),
+            (None, Some(office)) => drop(pools.offices.insert((OfficeId(office), outlet))),
+            (None, None) => drop(pools.outlets.insert(outlet)),
+        }
+    }
+    Ok(pools)
+}
+
+/// What customers drew from the budgets of programs with a per-customer cap.
+async fn load_cap_used(
+    connection: &mut PgConnection,
+    business: BusinessId,
+    programs: &HashMap<OrganizationId, Vec<Arc<Program>>>,
+    customers: &HashMap<CustomerId, Customer>,
+    moment: &Moment,
+) -> Result<HashMap<(BudgetKey, CustomerId), Amount>, DbError> {
+    let capped: HashMap<Uuid, BudgetKey> = programs
+        .values()
+        .flatten()
+        .filter(|program| program.per_customer_cap.is_some())
+        .map(|program| (program.program_id.0, program.budget_key(moment)))
+        .collect();
+    if capped.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (ids, periods, starts): (Vec<Uuid>, Vec<String>, Vec<NaiveDate>) = rows::budget_keys(capped.values().copied());
+    let members = rows::distinct(customers.iter().filter(|(_, c)| c.organization.is_some()).map(|(id, _)| *id));
+    let rows = sqlx::query_file!("src/engine/sql/load_cap_used.sql", business.0, &ids, &periods, &starts, &members);
+    let mut used = HashMap::new();
+    for row in rows.fetch_all(connection).await? {
+        if let Some(key) = capped.get(&row.program_id) {
+            used.insert((*key, CustomerId(row.customer_id)), rows::amount(row.used)?);
+        }
+    }
+    Ok(used)
+}

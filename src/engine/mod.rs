@@ -1,0 +1,49 @@
+//! The engine: one transaction, one business, many jobs.
+//!
+//! Claim, effects, results and removal are one commit, so a worker that dies at any point leaves either all of it or
+//! nothing. What could interleave with the transaction, and what stops it:
+//! - another batch of the business: the queue row is held (SKIP LOCKED) until the commit;
+//! - the catalogue being edited: customers, budgets and products are locked before anything is decided;
+//! - a settlement period being closed: its row is held shared;
+//! - the same request enqueued again: the key is unique in `jobs`, `job_results` and `orders`, and looked up here.
+
+mod load;
+mod process;
+mod rows;
+mod serve;
+mod store;
+
+use sqlx::PgPool;
+
+use crate::config::Settings;
+use crate::domain::decide::{self, Job};
+use crate::domain::outcome::Decision;
+use crate::domain::snapshot::Snapshot;
+
+pub use process::{Batch, BatchFault};
+pub use serve::Served;
+
+/// The pure decision; a field of the engine, so that a test can plant a panic.
+pub type Decide = fn(&Snapshot, &Job) -> Decision;
+
+/// Runs batches on a pool of connections that act as the worker.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pool: PgPool,
+    settings: Settings,
+    decide: Decide,
+}
+
+impl Engine {
+    /// An engine on this pool.
+    #[must_use]
+    pub const fn new(pool: PgPool, settings: Settings) -> Self {
+        Self { pool, settings, decide: decide::decide }
+    }
+
+    /// The same engine with another decision, for tests of faults.
+    #[must_use]
+    pub fn deciding_by(self, decide: Decide) -> Self {
+        Self { decide, ..self }
+    }
+}

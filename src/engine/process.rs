@@ -1,0 +1,202 @@
+//! Process: the transaction of a batch, on one screen.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::Engine;
+use super::load::{self, Loaded};
+use super::store::{self, Written};
+use crate::db::{DbError, begin_tenant};
+use crate::domain::decide::{Job, apply};
+use crate::domain::outcome::Decision;
+use crate::domain::request;
+use crate::domain::snapshot::Snapshot;
+use crate::ids::{BusinessId, JobId, OrderId, SubsidyEntryId};
+use crate::queue::{self, ClaimedJob, Failure, Finished, Status, Turn};
+
+/// What a committed batch did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Whether the business's turn was free to take.
+    pub had_turn: bool,
+    /// Jobs claimed.
+    pub claimed: usize,
+    /// Jobs that ended with a result.
+    pub finished: usize,
+    /// Jobs whose attempt failed and that wait for the next.
+    pub retried: usize,
+    /// Jobs whose key had a result already.
+    pub dropped: usize,
+}
+
+/// A batch that was rolled back, and the jobs it had claimed.
+#[derive(Debug, thiserror::Error)]
+#[error("a batch of {} jobs was rolled back: {error}", .claimed.len())]
+pub struct BatchFault {
+    /// What went wrong.
+    pub error: DbError,
+    /// The jobs that were in it, with the attempts that had failed before.
+    pub claimed: Vec<(JobId, u32)>,
+}
+
+/// One job's decision in a batch: a result, or an attempt that failed (a panic).
+pub(super) enum Decided {
+    Finished(Finished),
+    Failed(Failure),
+}
+
+impl Engine {
+    /// Takes the business's turn and its next jobs, at most `limit`, decides them and commits everything together.
+    ///
+    /// # Errors
+    /// [`BatchFault`] if the transaction could not be committed. After a lost connection at COMMIT it may have been: then
+    /// the jobs are gone and their results are there, and running it again does nothing twice.
+    pub async fn process(&self, business: BusinessId, limit: u32) -> Result<Batch, BatchFault> {
+        let mut claimed = Vec::new();
+        self.attempt(business, limit, &mut claimed).await.map_err(|error| BatchFault { error, claimed })
+    }
+
+    async fn attempt(
+        &self,
+        business: BusinessId,
+        limit: u32,
+        claimed: &mut Vec<(JobId, u32)>,
+    ) -> Result<Batch, DbError> {
+        let mut tx = begin_tenant(&self.pool, business).await?;
+        let Some(turn) = queue::take_turn(&mut tx, business).await? else {
+            return Ok(Batch::default());
+        };
+        let promoted = if turn.has_due { queue::promote_due(&mut tx, business).await? } else { 0 };
+        let jobs = queue::claim(&mut tx, business, limit).await?;
+        claimed.extend(jobs.iter().map(|job| (job.job_id, job.attempts)));
+        if jobs.is_empty() {
+            if promoted > 0 {
+                tx.commit().await?;
+            }
+            return Ok(Batch { had_turn: true, ..Batch::default() });
+        }
+        let requests: Vec<Job> = jobs.iter().map(|job| parsed(job, &turn)).collect();
+        let loaded = load::load(&mut tx, &turn, &jobs, &requests, self.settings.now).await?;
+        let moment = loaded.snapshot.moment.now;
+        let (dropped, decided, written) = self.decide_all(&turn, jobs, requests, loaded)?;
+        store::store(&mut tx, business, &written).await?;
+        let (results, failures) = self.split(decided);
+        self.charge(&mut tx, business, &failures).await?;
+        let batch = Batch {
+            had_turn: true,
+            claimed: claimed.len(),
+            finished: results.len(),
+            retried: failures.len(),
+            dropped: dropped.len(),
+        };
+        queue::finish(&mut tx, &turn, &results, &dropped, (moment, self.settings.now.is_some())).await?;
+        tx.commit().await?;
+        Ok(batch)
+    }
+
+    /// Decides job by job; each sees what the ones before it changed.
+    fn decide_all(
+        &self,
+        turn: &Turn,
+        jobs: Vec<ClaimedJob>,
+        requests: Vec<Job>,
+        loaded: Loaded,
+    ) -> Result<(Vec<JobId>, Vec<Decided>, Written), DbError> {
+        let Loaded { mut snapshot, finished } = loaded;
+        let mut written = Written::new(snapshot.period, turn.settings.currency, jobs.len());
+        let (mut dropped, mut decided) = (Vec::new(), Vec::with_capacity(jobs.len()));
+        for (claimed, job) in jobs.into_iter().zip(requests) {
+            if finished.contains(&claimed.idempotency_key) {
+                dropped.push(claimed.job_id);
+                continue;
+            }
+            decided.push(self.decide_one(&claimed, &job, &mut snapshot, &mut written)?);
+        }
+        Ok((dropped, decided, written))
+    }
+
+    fn decide_one(
+        &self,
+        claimed: &ClaimedJob,
+        job: &Job,
+        snapshot: &mut Snapshot,
+        written: &mut Written,
+    ) -> Result<Decided, DbError> {
+        let currency = snapshot.business.currency;
+        // A pure decision that panics has changed nothing: only its job is charged, the rest of the batch goes on.
+        let decision = match catch_unwind(AssertUnwindSafe(|| (self.decide)(snapshot, job))) {
+            Ok(decision) => decision,
+            Err(panic) => {
+                let error = format!("the decision panicked: {}", panic_message(&*panic));
+                tracing::error!(job_id = %claimed.job_id, error, "a job's decision panicked");
+                return Ok(Decided::Failed(Failure { job_id: claimed.job_id, attempts: claimed.attempts, error }));
+            }
+        };
+        let result = match decision {
+            Decision::Completed(effects) => {
+                let outcome = effects.outcome(currency).to_string();
+                // Half-applied effects would spoil the snapshot for the jobs behind: the whole batch is given up.
+                catch_unwind(AssertUnwindSafe(|| apply(snapshot, &effects)))
+                    .map_err(|panic| DbError::Unknown(format!("apply panicked: {}", panic_message(&*panic))))?;
+                written.push(claimed, effects);
+                Finished { job_id: claimed.job_id, status: Status::Completed, reason: None, outcome }
+            }
+            Decision::Rejected(refusal) => Finished {
+                job_id: claimed.job_id,
+                status: Status::Rejected,
+                reason: Some(refusal.reason.as_str()),
+                outcome: refusal.outcome.to_string(),
+            },
+        };
+        Ok(Decided::Finished(result))
+    }
+
+    /// Results, with those given up among them, and the failures that will be tried again.
+    pub(super) fn split(&self, decided: Vec<Decided>) -> (Vec<Finished>, Vec<Failure>) {
+        let (mut results, mut failures) = (Vec::with_capacity(decided.len()), Vec::new());
+        for one in decided {
+            match one {
+                Decided::Finished(result) => results.push(result),
+                Decided::Failed(failure) if failure.is_final(&self.settings.worker) => results.push(Finished {
+                    job_id: failure.job_id,
+                    status: Status::Failed,
+                    reason: None,
+                    outcome: queue::failed_outcome(&failure.error),
+                }),
+                Decided::Failed(failure) => failures.push(failure),
+            }
+        }
+        (results, failures)
+    }
+
+    /// Charges failed attempts, if there are any, on the database's clock: a fixed one would set retries in its own time.
+    pub(super) async fn charge(
+        &self,
+        connection: &mut sqlx::PgConnection,
+        business: BusinessId,
+        failures: &[Failure],
+    ) -> Result<(), DbError> {
+        if failures.is_empty() {
+            return Ok(());
+        }
+        let now = load::moment(connection, business, None::<DateTime<Utc>>).await?.now;
+        queue::charge_attempts(connection, business, failures, &self.settings.worker, now).await
+    }
+}
+
+fn parsed(job: &ClaimedJob, turn: &Turn) -> Job {
+    let parsed = catch_unwind(|| request::parse(job.kind, &job.payload, turn.settings.currency));
+    let request = parsed.unwrap_or_else(|panic| {
+        let message = format!("it cannot be read: {}", panic_message(&*panic));
+        tracing::error!(job_id = %job.job_id, message, "parsing a payload panicked");
+        Err(request::Malformed { field: "payload".to_owned(), message })
+    });
+    Job { job_id: job.job_id, order_id: OrderId(Uuid::now_v7()), entry_id: SubsidyEntryId(Uuid::now_v7()), request }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}

@@ -1,0 +1,94 @@
+//! Rows: what the database holds, as the domain's values.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use crate::db::DbError;
+use crate::domain::snapshot::{BudgetKey, BudgetPeriod, Program, ProgramKind};
+use crate::ids::{OfficeId, OrganizationId, OutletId, ProgramId, TeamId};
+use crate::money::Amount;
+
+/// A stored amount. `numeric(18,4)` cannot hold one out of range.
+pub(super) fn amount(stored: Decimal) -> Result<Amount, DbError> {
+    Amount::new(stored).map_err(|error| DbError::Unknown(format!("stored amount {stored}: {error}")))
+}
+
+pub(super) fn budget_period(name: &str) -> Result<BudgetPeriod, DbError> {
+    BudgetPeriod::from_name(name)
+        .ok_or_else(|| DbError::Unknown(format!("budget_period {name:?} is unknown to this version")))
+}
+
+/// Each id once, sorted.
+pub(super) fn distinct<Id: Into<Uuid>>(ids: impl Iterator<Item = Id>) -> Vec<Uuid> {
+    ids.map(Into::into).collect::<BTreeSet<Uuid>>().into_iter().collect()
+}
+
+/// Budget keys as columns.
+pub(super) fn budget_keys(keys: impl Iterator<Item = BudgetKey>) -> (Vec<Uuid>, Vec<String>, Vec<NaiveDate>) {
+    let (mut programs, mut periods, mut starts) = (Vec::new(), Vec::new(), Vec::new());
+    for key in keys {
+        programs.push(key.program.0);
+        periods.push(key.period.as_str().to_owned());
+        starts.push(key.period_start);
+    }
+    (programs, periods, starts)
+}
+
+/// A row of `load_programs`.
+pub(super) struct ProgramRow {
+    pub(super) program_id: Uuid,
+    pub(super) name: String,
+    pub(super) organization_id: Uuid,
+    pub(super) office_id: Option<Uuid>,
+    pub(super) team_id: Option<Uuid>,
+    pub(super) outlet_id: Option<Uuid>,
+    pub(super) kind: String,
+    pub(super) value: Decimal,
+    pub(super) cap: Option<Decimal>,
+    pub(super) priority: i32,
+    pub(super) min_order_amount: Option<Decimal>,
+    pub(super) starts_at: Option<DateTime<Utc>>,
+    pub(super) ends_at: Option<DateTime<Utc>>,
+    pub(super) weekdays: Option<Vec<i16>>,
+    pub(super) hour_from: Option<NaiveTime>,
+    pub(super) hour_to: Option<NaiveTime>,
+    pub(super) budget_period: String,
+    pub(super) total_budget: Decimal,
+    pub(super) per_customer_cap: Option<Decimal>,
+    pub(super) allow_partial: bool,
+    pub(super) is_active: bool,
+}
+
+impl TryFrom<ProgramRow> for Program {
+    type Error = DbError;
+
+    fn try_from(row: ProgramRow) -> Result<Self, DbError> {
+        Ok(Self {
+            program_id: ProgramId(row.program_id),
+            name: row.name,
+            organization_id: OrganizationId(row.organization_id),
+            office_id: row.office_id.map(OfficeId),
+            team_id: row.team_id.map(TeamId),
+            outlet_id: row.outlet_id.map(OutletId),
+            kind: ProgramKind::from_name(&row.kind)
+                .ok_or_else(|| DbError::Unknown(format!("program kind {:?} is unknown to this version", row.kind)))?,
+            value: row.value,
+            cap: row.cap.map(amount).transpose()?,
+            priority: row.priority,
+            min_order_amount: row.min_order_amount.map(amount).transpose()?,
+            starts_at: row.starts_at,
+            ends_at: row.ends_at,
+            weekdays: row.weekdays,
+            hour_from: row.hour_from,
+            hour_to: row.hour_to,
+            budget_period: budget_period(&row.budget_period)?,
+            total_budget: amount(row.total_budget)?,
+            per_customer_cap: row.per_customer_cap.map(amount).transpose()?,
+            allow_partial: row.allow_partial,
+            is_active: row.is_active,
+        })
+    }
+}

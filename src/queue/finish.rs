@@ -1,0 +1,104 @@
+//! Finish: results are stored and their jobs removed, in the transaction that holds the effects.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::Turn;
+use crate::db::{DbError, expect_rows};
+use crate::ids::{BusinessId, JobId};
+
+/// How a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Status {
+    /// With effects.
+    Completed,
+    /// Refused by a rule, without any effect.
+    Rejected,
+    /// Given up after its last attempt; the payload is kept for a replay.
+    Failed,
+}
+
+impl Status {
+    /// The name in `job_results`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Rejected => "rejected",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A finished job's result.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Which job.
+    pub job_id: JobId,
+    /// How it ended.
+    pub status: Status,
+    /// Why it was refused, if it was.
+    pub reason: Option<&'static str>,
+    /// The outcome: a JSON object.
+    pub outcome: String,
+}
+
+/// Stores the results, removes those jobs and the dropped ones, and counts the decisions. Always ends with a checked
+/// statement: `commit()` returns Ok after a swallowed error (FAULTS 2).
+///
+/// # Errors
+/// [`DbError`] if a statement fails or changes another number of rows than there are results.
+pub async fn finish(
+    connection: &mut PgConnection,
+    turn: &Turn,
+    results: &[Finished],
+    dropped: &[JobId],
+    (decided_at, simulated): (DateTime<Utc>, bool),
+) -> Result<(), DbError> {
+    let business = turn.business.0;
+    let ids: Vec<Uuid> = results.iter().map(|result| result.job_id.0).collect();
+    let count = i64::try_from(results.len()).expect("a batch has at most 10,000 jobs");
+    let last_seq = turn.decision_seq + count;
+    if !results.is_empty() {
+        let statuses: Vec<String> = results.iter().map(|result| result.status.as_str().to_owned()).collect();
+        let reasons: Vec<Option<&str>> = results.iter().map(|result| result.reason).collect();
+        let outcomes: Vec<&str> = results.iter().map(|result| result.outcome.as_str()).collect();
+        let seqs: Vec<i64> = (turn.decision_seq + 1..=last_seq).collect();
+        let stored = sqlx::query_file!(
+            "src/queue/sql/insert_results.sql",
+            business,
+            &ids,
+            &statuses,
+            &reasons as &[Option<&str>],
+            &outcomes as &[&str],
+            &seqs,
+            decided_at,
+            simulated
+        );
+        expect_rows("insert_results", stored.execute(&mut *connection).await?, ids.len())?;
+    }
+    let gone: Vec<Uuid> = ids.into_iter().chain(dropped.iter().map(|job| job.0)).collect();
+    if !gone.is_empty() {
+        let deleted = sqlx::query_file!("src/queue/sql/delete_jobs.sql", business, &gone);
+        expect_rows("delete_jobs", deleted.execute(&mut *connection).await?, gone.len())?;
+    }
+    let advanced = sqlx::query_file!("src/queue/sql/advance_queue.sql", business, last_seq);
+    expect_rows("advance_queue", advanced.execute(connection).await?, 1)
+}
+
+/// Which of these keys have a result already: the worker's own, final check against doing a request twice.
+///
+/// # Errors
+/// [`DbError`] of the statement.
+pub async fn finished_keys(
+    connection: &mut PgConnection,
+    business: BusinessId,
+    keys: &[String],
+) -> Result<HashSet<String>, DbError> {
+    let rows =
+        sqlx::query_file_scalar!("src/queue/sql/finished_keys.sql", business.0, keys).fetch_all(connection).await?;
+    Ok(rows.into_iter().collect())
+}

@@ -1,0 +1,21 @@
+//! The queue: every business is one, partitioned by `business_id`, held by one worker at a time.
+//!
+//! ```text
+//!            run_at > now                      result stored, job removed (one commit with its effects)
+//! enqueue ──► scheduled ──► ready ──► claimed ──► completed | rejected | failed
+//!                 ▲          (due)       │
+//!                 └──────────────────────┘ a failed attempt waits for its next
+//! ```
+//! A claim is a row lock, not a state: a worker that dies leaves the job ready, with no lease to wait for.
+
+mod claim;
+mod fail;
+mod finish;
+mod listen;
+mod ready;
+
+pub use claim::{ClaimedJob, Turn, claim, promote_due, take_turn};
+pub use fail::{Failure, charge_attempts, failed_outcome};
+pub use finish::{Finished, Status, finish, finished_keys};
+pub use listen::{JOBS_CHANNEL, RESULTS_CHANNEL, announce_results, listen_for_jobs};
+pub use ready::{mark_idle, ready_businesses};

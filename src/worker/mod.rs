@@ -1,0 +1,112 @@
+//! The worker: a process of the fleet. Any number may run; nothing tells them apart.
+//!
+//! apalis gives it its life (`Monitor`, layers, graceful shutdown). Its backend yields wake-ups, a business that is due,
+//! and the handler does the rest in one transaction, because a stock storage acknowledges in a transaction of its own
+//! and can never be atomic with a ledger.
+
+mod backend;
+mod dispatch;
+mod shutdown;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use apalis::layers::WorkerBuilderExt;
+use apalis::prelude::{Data, Monitor, WorkerBuilder};
+use tokio::sync::mpsc;
+
+use crate::config::Settings;
+use crate::db::{self, DbError, Role, UnsafeServer};
+use crate::engine::{Engine, Served};
+use crate::ids::BusinessId;
+
+use backend::Turns;
+use dispatch::{Dispatcher, TurnEnded};
+
+/// Connections besides one a batch: the poll's, the listener's, and one for hints after a commit.
+const EXTRA_CONNECTIONS: u32 = 3;
+
+/// Why a worker did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The database could not be reached or asked.
+    #[error(transparent)]
+    Database(#[from] DbError),
+    /// The promises would not hold on this server or login.
+    #[error(transparent)]
+    Unsafe(#[from] UnsafeServer),
+    /// A part of the worker ended that never ends by itself.
+    #[error("the worker died: {0}")]
+    Died(String),
+}
+
+/// What the handler works with.
+#[derive(Clone)]
+struct Handler {
+    engine: Engine,
+    ended: mpsc::UnboundedSender<TurnEnded>,
+}
+
+/// Runs until told to stop (SIGTERM or SIGINT: finish the batches, claim nothing more; a second one aborts), or with
+/// `until_empty` until no business has a ready job.
+///
+/// # Errors
+/// [`WorkerError`] if the worker refuses to start, or died.
+pub async fn run(settings: Settings, until_empty: bool) -> Result<(), WorkerError> {
+    let concurrency = settings.worker.concurrency;
+    let pool = db::connect(&settings.database, Role::Worker, concurrency + EXTRA_CONNECTIONS).await?;
+    db::check_worker_server(&pool, settings.development).await??;
+    tracing::info!(concurrency, batch_size_max = settings.worker.batch_size_max, until_empty, "the worker starts");
+
+    // Capacity 1: a business waits in the dispatcher's line, where its place is fair, not in a channel.
+    let (turns, due) = mpsc::channel(1);
+    let (ended, turns_ended) = mpsc::unbounded_channel();
+    let dispatcher = Dispatcher::new(pool.clone(), settings.worker.clone(), turns, turns_ended, until_empty);
+    let dispatching = tokio::spawn(dispatcher.run());
+
+    let handler = Handler { engine: Engine::new(pool.clone(), settings.clone()), ended };
+    let died = Arc::new(AtomicBool::new(false));
+    let backend = Turns::new(due);
+    let monitor = Monitor::new()
+        .shutdown_timeout(settings.worker.shutdown_timeout())
+        .register(move |_| {
+            WorkerBuilder::new("commissary")
+                .backend(backend.clone())
+                .data(handler.clone())
+                .concurrency(concurrency as usize)
+                .enable_tracing()
+                .catch_panic()
+                .build(take_turn)
+        })
+        // apalis ends with Ok at once when its only worker dies: remember it, so that the process exits non-zero.
+        .should_restart({
+            let died = Arc::clone(&died);
+            move |_, error| {
+                tracing::error!(%error, "the worker died");
+                died.store(true, Ordering::Relaxed);
+                false
+            }
+        });
+    let ended = shutdown::run(monitor, &dispatching).await;
+    dispatching.abort();
+    pool.close().await;
+    if died.load(Ordering::Relaxed) {
+        return Err(WorkerError::Died("its apalis worker ended with an error; the log says which".to_owned()));
+    }
+    ended.map_err(WorkerError::Died)
+}
+
+/// The handler of a wake-up: one turn of one business, then word to the dispatcher.
+///
+/// The turn runs in a task of its own: should this future be dropped, the transaction still ends as it would have (a
+/// cancelled `begin()` can poison a pooled connection), batches use both cores, and a panic stays inside.
+async fn take_turn(business: BusinessId, handler: Data<Handler>) {
+    let engine = handler.engine.clone();
+    let served = tokio::spawn(async move { engine.serve(business).await }).await.unwrap_or_else(|error| {
+        tracing::error!(%business, %error, "a turn panicked");
+        Served::BackOff
+    });
+    if handler.ended.send(TurnEnded { business, served }).is_err() {
+        tracing::debug!(%business, "the dispatcher is gone: the worker is shutting down");
+    }
+}
