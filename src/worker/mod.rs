@@ -62,7 +62,7 @@ pub async fn run(settings: Settings, until_empty: bool) -> Result<(), WorkerErro
     let (turns, due) = mpsc::channel(1);
     let (ended, turns_ended) = mpsc::unbounded_channel();
     let dispatcher = Dispatcher::new(pool.clone(), settings.worker.clone(), turns, turns_ended, until_empty);
-    let dispatching = tokio::spawn(dispatcher.run());
+    let mut dispatching = tokio::spawn(dispatcher.run());
 
     let handler = Handler { engine: Engine::new(pool.clone(), settings.clone()), ended };
     let died = Arc::new(AtomicBool::new(false));
@@ -87,7 +87,7 @@ pub async fn run(settings: Settings, until_empty: bool) -> Result<(), WorkerErro
                 false
             }
         });
-    let ended = shutdown::run(monitor, &dispatching).await;
+    let ended = shutdown::run(monitor, &mut dispatching).await;
     dispatching.abort();
     pool.close().await;
     if died.load(Ordering::Relaxed) {

@@ -4,23 +4,26 @@ use apalis::prelude::Monitor;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
-/// Runs the monitor until its work ends, a signal tells it to stop, or the dispatcher dies under it.
-pub(super) async fn run(monitor: Monitor, dispatching: &JoinHandle<()>) -> Result<(), String> {
+/// Runs the monitor until the dispatcher has nothing more to hand out, or a signal tells it to stop.
+pub(super) async fn run(monitor: Monitor, dispatching: &mut JoinHandle<()>) -> Result<(), String> {
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let context = monitor.context();
     let running = monitor.run();
     tokio::pin!(running);
+    let mut dispatcher_ended = Ok(());
     tokio::select! {
         ended = &mut running => return ended.map_err(|error| error.to_string()),
+        ended = &mut *dispatching => dispatcher_ended = ended.map_err(|error| format!("its dispatcher ended: {error}")),
         _ = terminate.recv() => tracing::info!("SIGTERM: finishing the batches in flight, claiming nothing more"),
         _ = interrupt.recv() => tracing::info!("SIGINT: finishing the batches in flight, claiming nothing more"),
     }
+    dispatching.abort();
+    // apalis waits to be told even when its backend has ended.
     if let Err(error) = context.shutdown() {
         tracing::warn!(%error, "the monitor could not be told to stop");
     }
-    dispatching.abort();
     tokio::select! {
-        ended = &mut running => ended.map_err(|error| error.to_string()),
+        ended = &mut running => ended.map_err(|error| error.to_string()).and(dispatcher_ended),
         _ = terminate.recv() => abort("SIGTERM"),
         _ = interrupt.recv() => abort("SIGINT"),
     }
