@@ -15,6 +15,16 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 /// # Errors
 /// If the login may not, or a migration fails; nothing of a failed migration stays.
 pub async fn run(settings: &Settings) -> anyhow::Result<Ended> {
+    let (new, all) = migrate(settings).await?;
+    println!("schema commissary: {new} migrations applied, {all} in all");
+    Ok(Ended::Well)
+}
+
+/// As [`run`], without a word: how many migrations were applied now, and how many are applied in all.
+///
+/// # Errors
+/// Likewise.
+pub async fn migrate(settings: &Settings) -> anyhow::Result<(i64, i64)> {
     let options = db::connect_options(&settings.database, Role::Login)?.options([("search_path", "public")]);
     let mut connection = PgConnection::connect_with(&options).await.map_err(db::DbError::from)?;
     let login = sqlx::query_file!("src/db/sql/migrator.sql").fetch_one(&mut connection).await?;
@@ -27,8 +37,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<Ended> {
     let before = applied(&mut connection).await?;
     MIGRATIONS.run(&mut connection).await?;
     let after = applied(&mut connection).await?;
-    println!("schema commissary: {} migrations applied, {after} in all", after - before);
-    Ok(Ended::Well)
+    Ok((after - before, after))
 }
 
 async fn applied(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod bench;
 mod migrate;
 mod worker;
 
@@ -7,6 +8,8 @@ use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
 use clap::{Parser, Subcommand};
+
+pub use migrate::migrate;
 
 use crate::config::{Overrides, SecretUrl, Settings};
 
@@ -28,6 +31,8 @@ pub struct Cli {
 enum Command {
     /// Create or update the schema and the roles
     Migrate,
+    /// Measure the standard workload on this machine
+    Bench(bench::BenchArgs),
     /// Decide and record what waits in the queues
     Worker(worker::WorkerArgs),
 }
@@ -60,6 +65,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ended> {
     crate::telemetry::start(&settings.log).map_err(anyhow::Error::msg)?;
     match cli.command {
         Command::Migrate => migrate::run(&settings).await,
+        Command::Bench(args) => bench::run(args, &settings).await,
         Command::Worker(args) => worker::run(args, &settings).await,
     }
 }
