@@ -51,7 +51,8 @@ pub async fn run(cli: Cli) -> ExitCode {
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<Ended> {
-    let overrides = Overrides { database_url: cli.database_url.filter(|url| !url.is_empty()).map(SecretUrl::new), now: cli.now };
+    let overrides =
+        Overrides { database_url: cli.database_url.filter(|url| !url.is_empty()).map(SecretUrl::new), now: cli.now };
     let settings = Settings::load(overrides)?;
     crate::telemetry::start(&settings.log).map_err(anyhow::Error::msg)?;
     match cli.command {
