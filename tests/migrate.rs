@@ -1,0 +1,87 @@
+//! `migrate`: once, twice, at once, and by whom.
+
+mod support;
+
+use std::process::Output;
+
+use sqlx::AssertSqlSafe;
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test]
+async fn migrating_twice_changes_nothing() {
+    let database = support::empty_database().await;
+    let first = database.commissary(&["migrate"]);
+    assert!(first.status.success(), "{}", stderr(&first));
+    let before = catalogue(&database).await;
+
+    let second = database.commissary(&["migrate"]);
+    assert!(second.status.success(), "{}", stderr(&second));
+    assert!(String::from_utf8_lossy(&second.stdout).contains("0 migrations applied"), "{second:?}");
+    assert_eq!(catalogue(&database).await, before);
+}
+
+/// Every object of the schema with its version: an object that was made or altered again has another.
+async fn catalogue(database: &support::TestDatabase) -> Vec<String> {
+    let sql = "SELECT format('%s %s %s', c.relname, c.xmin, c.relacl) FROM pg_class c
+               WHERE c.relnamespace = 'commissary'::regnamespace
+               UNION ALL SELECT format('%s %s %s', p.oid::regprocedure, p.xmin, p.proacl) FROM pg_proc p
+               WHERE p.pronamespace = 'commissary'::regnamespace ORDER BY 1";
+    let objects: Vec<String> =
+        sqlx::query_scalar(sql).fetch_all(database.pool()).await.expect("the catalogue is readable");
+    assert!(objects.len() > 30, "the schema is there: {objects:?}");
+    objects
+}
+
+#[tokio::test]
+async fn six_databases_of_one_cluster_are_migrated_at_once() {
+    let mut databases = Vec::new();
+    for _ in 0..6 {
+        databases.push(support::empty_database().await);
+    }
+    let running: Vec<_> = databases
+        .iter()
+        .map(|database| {
+            let mut command = database.command(&["migrate"]);
+            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
+            command.spawn().expect("the program of this build runs")
+        })
+        .collect();
+    for child in running {
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+}
+
+#[tokio::test]
+async fn a_login_without_rights_is_refused() {
+    let mut database = support::empty_database().await;
+    let url = database.login(&[]).await;
+    let parsed = url::Url::parse(&url).expect("a URL");
+    let (login, name) = (parsed.username(), parsed.path().trim_start_matches('/'));
+    // Owning the database is not enough: under forced row level security its owner sees no rows.
+    let sql = format!("ALTER DATABASE {name} OWNER TO {login}");
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(database.pool()).await.expect("a superuser may");
+
+    let refused = database.commissary(&["migrate", "--database-url", &url]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    let message = stderr(&refused);
+    assert!(message.contains(&format!("login {login} may not migrate")) && message.contains("BYPASSRLS"), "{message}");
+    let made: bool = sqlx::query_scalar("SELECT to_regnamespace('commissary') IS NOT NULL")
+        .fetch_one(database.pool())
+        .await
+        .expect("the catalogue is readable");
+    assert!(!made, "nothing was created");
+}
+
+#[tokio::test]
+async fn a_test_database_is_migrated_and_its_settings_reach_it() {
+    let database = support::database().await;
+    let settings = database.settings();
+    let pool = commissary::db::connect(&settings.database, commissary::db::Role::Worker, 1).await.expect("it connects");
+    let acting: String = sqlx::query_scalar("SELECT current_user::text").fetch_one(&pool).await.expect("it answers");
+    assert_eq!(acting, "commissary_worker");
+    assert!(database.url().contains("commissary_test_"));
+}
