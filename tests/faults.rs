@@ -1,0 +1,334 @@
+//! Faults: whatever dies, at whatever step, either all of a batch stands or nothing, and the next worker goes on.
+
+#[path = "support/shop.rs"]
+mod shop;
+mod support;
+
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use commissary::config::Settings;
+use commissary::db::{Role, connect};
+use commissary::domain::decide::{Job, decide};
+use commissary::domain::outcome::Decision;
+use commissary::domain::request::Request;
+use commissary::domain::snapshot::Snapshot;
+use commissary::engine::{Engine, Served};
+use commissary::ids::BusinessId;
+use serde_json::Value;
+use shop::Shop;
+use sqlx::{AssertSqlSafe, PgPool};
+
+/// Each statement of a batch that changes or locks something, in their order, with a table lock that holds it up while
+/// letting every statement before it pass.
+const STEPS: [(&str, &str); 13] = [
+    ("settlement_periods", "EXCLUSIVE"),
+    ("customers", "EXCLUSIVE"),
+    ("subsidy_budgets", "EXCLUSIVE"),
+    ("products", "EXCLUSIVE"),
+    ("orders", "SHARE"),
+    ("order_items", "SHARE"),
+    ("products", "SHARE"),
+    ("credit_ledger", "SHARE"),
+    ("subsidy_budgets", "SHARE"),
+    ("subsidy_ledger", "SHARE"),
+    ("job_results", "SHARE"),
+    ("jobs", "SHARE"),
+    ("queues", "SHARE"),
+];
+
+/// Waits until the condition holds; a minute is far more than it takes.
+async fn until(pool: &PgPool, sql: &'static str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !sqlx::query_scalar::<_, bool>(sql).fetch_one(pool).await.expect(sql) {
+        assert!(Instant::now() < deadline, "still not: {sql}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+const BLOCKED: &str = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+    AND application_name LIKE 'commissary/%' AND wait_event_type = 'Lock')";
+const NOBODY: &str = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+    AND application_name LIKE 'commissary/%')";
+
+fn worker(database: &support::TestDatabase) -> Child {
+    let mut command = database.command(&["worker", "--until-empty"]);
+    command.env("RUST_LOG", "off").env("COMMISSARY_WORKER__BATCH_SIZE_MAX", "2").spawn().expect("a worker starts")
+}
+
+async fn count(pool: &PgPool, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(pool).await.expect(sql)
+}
+
+/// A shop with four subsidised purchases waiting, one of them done already so that no step is the first of its kind.
+async fn four_waiting(pool: &PgPool) -> Shop {
+    let shop = Shop::open(pool, 1_000, 100).await;
+    shop.subsidise(pool, 50).await;
+    for key in ["1", "2", "3", "4"] {
+        shop.enqueue(pool, "purchase", key, &shop.purchase(1)).await;
+    }
+    shop
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_killed_at_any_step_leaves_nothing_and_the_next_goes_on() {
+    for (table, mode) in STEPS {
+        let database = support::database().await;
+        let pool = database.pool();
+        let shop = four_waiting(pool).await;
+        // The period and the budget exist, so that the steps that lock them find them.
+        let first = Engine::new(
+            connect(&database.settings().database, Role::Worker, 2).await.expect("connects"),
+            database.settings(),
+        );
+        first.process(BusinessId(shop.business), 1).await.expect("the first purchase is decided");
+        let mut held = pool.begin().await.expect("a transaction begins");
+        let lock = format!("LOCK TABLE commissary.{table} IN {mode} MODE");
+        sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *held).await.expect("the step is held up");
+        let mut dying = worker(&database);
+        until(pool, BLOCKED).await;
+        dying.kill().and_then(|()| dying.wait()).expect("the worker is killed");
+        // While the step is still held up, the dead worker's session must go and free its business.
+        until(pool, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')").await;
+        held.rollback().await.expect("the step is free again");
+        assert_eq!(shop::facts(pool, shop.business).await, [1; 5], "killed at {table} {mode}");
+        assert_eq!(count(pool, "SELECT stock FROM commissary.products").await, 99, "killed at {table} {mode}");
+
+        assert!(worker(&database).wait().expect("the next worker ends").success());
+        assert_eq!(shop::facts(pool, shop.business).await, [4; 5], "after {table} {mode}");
+        assert_eq!(count(pool, "SELECT stock FROM commissary.products").await, 96);
+        assert_eq!(count(pool, "SELECT budget_used::bigint FROM commissary.subsidy_budgets").await, 4);
+        assert_eq!(count(pool, "SELECT count(*) FROM commissary.jobs").await, 0);
+        assert_eq!(
+            count(pool, "SELECT max(attempts)::bigint FROM commissary.job_results").await,
+            1,
+            "no attempt is charged"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_connection_is_survived_in_the_same_process() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = four_waiting(pool).await;
+    let mut held = pool.begin().await.expect("a transaction begins");
+    sqlx::raw_sql("LOCK TABLE commissary.job_results IN SHARE MODE").execute(&mut *held).await.expect("held up");
+    let mut cut = worker(&database);
+    until(pool, BLOCKED).await;
+    let terminate = "SELECT bool_and(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name LIKE 'commissary/%'";
+    assert!(sqlx::query_scalar::<_, bool>(terminate).fetch_one(pool).await.expect("terminated"));
+    held.rollback().await.expect("free again");
+    assert!(cut.wait().expect("the worker ends").success());
+    assert_eq!(shop::facts(pool, shop.business).await, [4; 5]);
+    assert_eq!(
+        count(pool, "SELECT max(attempts)::bigint FROM commissary.job_results").await,
+        1,
+        "no attempt is charged"
+    );
+}
+
+fn signal(child: &Child) {
+    let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(sent.expect("kill runs").success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_sigterm_drains_and_the_second_aborts() {
+    for signals in [1, 2] {
+        let database = support::database().await;
+        let pool = database.pool();
+        let shop = four_waiting(pool).await;
+        let mut held = pool.begin().await.expect("a transaction begins");
+        sqlx::raw_sql("LOCK TABLE commissary.job_results IN SHARE MODE").execute(&mut *held).await.expect("held up");
+        let mut stopped = worker(&database);
+        until(pool, BLOCKED).await;
+        signal(&stopped);
+        if signals == 2 {
+            // The worker must have taken the first one in; a second that comes at once would be the same signal.
+            until_signal_is_handled(&stopped);
+            signal(&stopped);
+            assert_eq!(stopped.wait().expect("it aborts").code(), Some(130));
+            held.rollback().await.expect("free again");
+            until(pool, NOBODY).await;
+            assert_eq!(shop::facts(pool, shop.business).await, [0; 5], "an aborted batch is rolled back");
+        } else {
+            until_signal_is_handled(&stopped);
+            held.rollback().await.expect("free again");
+            assert!(stopped.wait().expect("it drains").success());
+            assert_eq!(shop::facts(pool, shop.business).await, [2; 5], "the batch in flight, and no other");
+        }
+    }
+}
+
+/// Waits until no SIGTERM is pending for the process: its handler has run.
+fn until_signal_is_handled(child: &Child) {
+    let status = format!("/proc/{}/status", child.id());
+    let is_pending = || {
+        let status = std::fs::read_to_string(&status).expect("the process runs");
+        let pending = status.lines().filter(|line| line.starts_with("SigPnd") || line.starts_with("ShdPnd"));
+        pending
+            .filter_map(|line| u64::from_str_radix(line.split_whitespace().nth(1)?, 16).ok())
+            .any(|set| set & (1 << 14) != 0)
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while is_pending() {
+        assert!(Instant::now() < deadline, "SIGTERM is not taken");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // From the handler to the task that waits for it: a pipe inside the process, which nothing outside can see.
+    std::thread::sleep(Duration::from_millis(200));
+}
+
+fn quick(database: &support::TestDatabase) -> Settings {
+    let mut settings = database.settings();
+    settings.worker.attempts_max = 3;
+    settings.worker.backoff_ms = 1;
+    settings.worker.backoff_max_ms = 1;
+    settings.database.lock_timeout_ms = 50;
+    settings
+}
+
+async fn engine(settings: &Settings) -> Engine {
+    Engine::new(connect(&settings.database, Role::Worker, 2).await.expect("connects"), settings.clone())
+}
+
+/// Serves the business until its queue is empty.
+async fn drain(engine: &Engine, pool: &PgPool, shop: &Shop) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while count(pool, "SELECT count(*) FROM commissary.jobs").await > 0 {
+        assert!(Instant::now() < deadline, "the queue does not drain");
+        engine.serve(BusinessId(shop.business)).await;
+    }
+}
+
+async fn attempts(pool: &PgPool, shop: &Shop, key: &str) -> i64 {
+    let sql = "SELECT attempts::bigint FROM commissary.job_results WHERE business_id = $1 AND idempotency_key = $2";
+    sqlx::query_scalar(sql).bind(shop.business).bind(key).fetch_one(pool).await.expect(sql)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_batch_is_halved_down_to_the_culprit() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = Shop::open(pool, 1_000_000, 1_000_000).await;
+    for key in 1..=40 {
+        shop.enqueue(pool, "purchase", &key.to_string(), &shop.purchase(1)).await;
+    }
+    sqlx::raw_sql(
+        "CREATE FUNCTION public.poison() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'poisoned' USING ERRCODE = '22000'; END $$;
+         CREATE TRIGGER poison BEFORE INSERT ON commissary.orders FOR EACH ROW
+            WHEN (NEW.idempotency_key = '17') EXECUTE FUNCTION public.poison()",
+    )
+    .execute(pool)
+    .await
+    .expect("a purchase that the database refuses");
+    drain(&engine(&quick(&database)).await, pool, &shop).await;
+    let (status, _, outcome) = shop.result(pool, "17").await.expect("the culprit's result");
+    assert_eq!(status, "failed");
+    assert!(outcome["message"].as_str().is_some_and(|message| message.contains("poisoned")), "{outcome}");
+    let kept = "SELECT payload FROM commissary.job_results WHERE business_id = $1 AND idempotency_key = '17'";
+    let payload: Value = sqlx::query_scalar(kept).bind(shop.business).fetch_one(pool).await.expect(kept);
+    assert_eq!(payload, shop.purchase(1), "the payload is kept for a replay");
+    assert_eq!(attempts(pool, &shop, "17").await, 3);
+    assert_eq!(
+        count(pool, "SELECT max(attempts)::bigint FROM commissary.job_results WHERE idempotency_key <> '17'").await,
+        1
+    );
+    assert_eq!(shop::facts(pool, shop.business).await, [39, 39, 39, 0, 40]);
+    assert_eq!(count(pool, "SELECT max(decision_seq) FROM commissary.job_results").await, 40);
+}
+
+/// Panics on purchases of 13 pieces.
+fn superstitious(snapshot: &Snapshot, job: &Job) -> Decision {
+    if let Ok(Request::Purchase(purchase)) = &job.request {
+        assert_ne!(purchase.lines[0].quantity, 13, "unlucky");
+    }
+    decide(snapshot, job)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_is_charged_to_its_job_alone() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = Shop::open(pool, 1_000_000, 1_000_000).await;
+    for quantity in 12..=14 {
+        shop.enqueue(pool, "purchase", &quantity.to_string(), &shop.purchase(quantity)).await;
+    }
+    let engine = engine(&quick(&database)).await.deciding_by(superstitious);
+    let batch = engine.process(BusinessId(shop.business), 500).await.expect("the batch commits");
+    assert_eq!((batch.claimed, batch.finished, batch.retried), (3, 2, 1), "one transaction, without any rerun");
+    drain(&engine, pool, &shop).await;
+    let (status, _, outcome) = shop.result(pool, "13").await.expect("the culprit's result");
+    assert_eq!(status, "failed");
+    assert!(outcome["message"].as_str().is_some_and(|message| message.contains("unlucky")), "{outcome}");
+    assert_eq!((attempts(pool, &shop, "13").await, attempts(pool, &shop, "12").await), (3, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_for_a_lock_in_vain_burns_no_attempt() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = four_waiting(pool).await;
+    let engine = engine(&quick(&database)).await;
+    let mut held = pool.begin().await.expect("a transaction begins");
+    sqlx::query("SELECT FROM commissary.customers FOR UPDATE").execute(&mut *held).await.expect("held up");
+    assert_eq!(engine.serve(BusinessId(shop.business)).await, Served::BackOff);
+    assert_eq!(count(pool, "SELECT max(attempts)::bigint FROM commissary.jobs").await, 0);
+    held.rollback().await.expect("free again");
+    assert_eq!(engine.serve(BusinessId(shop.business)).await, Served::Batch { jobs: 4, has_more: false });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_batch_of_a_business_is_in_flight() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let (shop, other) = (four_waiting(pool).await, four_waiting(pool).await);
+    let engine = engine(&quick(&database)).await;
+    let mut held = pool.begin().await.expect("a transaction begins");
+    let turn = "SELECT FROM commissary.queues WHERE business_id = $1 FOR NO KEY UPDATE";
+    sqlx::query(turn).bind(shop.business).execute(&mut *held).await.expect("another worker has the turn");
+    assert_eq!(engine.serve(BusinessId(shop.business)).await, Served::Taken);
+    assert_eq!(engine.serve(BusinessId(other.business)).await, Served::Batch { jobs: 4, has_more: false });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_key_has_a_result_is_dropped() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = four_waiting(pool).await;
+    let engine = engine(&quick(&database)).await;
+    engine.serve(BusinessId(shop.business)).await;
+    // Past enqueue, which would have found the result: a job as a restored backup or a mistaken operator might leave it.
+    let again = "INSERT INTO commissary.jobs (business_id, kind, idempotency_key, payload)
+        SELECT business_id, kind, idempotency_key, payload FROM commissary.job_results";
+    sqlx::query(again).execute(pool).await.expect(again);
+    let batch = engine.process(BusinessId(shop.business), 500).await.expect("the batch commits");
+    assert_eq!((batch.claimed, batch.finished, batch.dropped), (4, 0, 4));
+    assert_eq!(shop::facts(pool, shop.business).await, [4; 5]);
+    assert_eq!(count(pool, "SELECT count(*) FROM commissary.jobs").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_refuses_an_unsafe_server() {
+    let database = support::database().await;
+    let name: String =
+        sqlx::query_scalar("SELECT current_database()").fetch_one(database.pool()).await.expect("a name");
+    let refused = |reason: &str| {
+        let ended = database.commissary(&["worker", "--until-empty"]);
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(ended.status.code() == Some(2) && said.contains(reason), "{said}");
+    };
+    let alter = format!("ALTER DATABASE {name} SET synchronous_commit = off");
+    sqlx::raw_sql(AssertSqlSafe(alter)).execute(database.pool()).await.expect("altered");
+    refused("synchronous_commit is off");
+    let reset = format!("ALTER DATABASE {name} RESET synchronous_commit");
+    sqlx::raw_sql(AssertSqlSafe(reset)).execute(database.pool()).await.expect("altered");
+    sqlx::raw_sql("ALTER TABLE commissary.orders NO FORCE ROW LEVEL SECURITY")
+        .execute(database.pool())
+        .await
+        .expect("altered");
+    refused("orders has no forced row level security");
+}
