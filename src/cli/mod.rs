@@ -1,7 +1,9 @@
 //! The command line: one file a subcommand.
 
 mod bench;
+mod enqueue;
 mod migrate;
+mod result;
 mod worker;
 
 use std::process::ExitCode;
@@ -31,6 +33,10 @@ pub struct Cli {
 enum Command {
     /// Create or update the schema and the roles
     Migrate,
+    /// Enqueue requests from a file of JSON lines
+    Enqueue(enqueue::EnqueueArgs),
+    /// Print a request's result
+    Result(result::ResultArgs),
     /// Measure the standard workload on this machine
     Bench(bench::BenchArgs),
     /// Decide and record what waits in the queues
@@ -65,6 +71,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ended> {
     crate::telemetry::start(&settings.log).map_err(anyhow::Error::msg)?;
     match cli.command {
         Command::Migrate => migrate::run(&settings).await,
+        Command::Enqueue(args) => enqueue::run(args, &settings).await,
+        Command::Result(args) => result::run(args, &settings).await,
         Command::Bench(args) => bench::run(args, &settings).await,
         Command::Worker(args) => worker::run(args, &settings).await,
     }

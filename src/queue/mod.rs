@@ -9,13 +9,17 @@
 //! A claim is a row lock, not a state: a worker that dies leaves the job ready, with no lease to wait for.
 
 mod claim;
+mod enqueue;
 mod fail;
 mod finish;
 mod listen;
 mod ready;
+mod sink;
 
 pub use claim::{ClaimedJob, Turn, claim, promote_due, take_turn};
+pub use enqueue::{EnqueueState, Enqueued, JobRequest, enqueue, enqueue_array, enqueue_many};
 pub use fail::{Failure, charge_attempts, failed_outcome};
 pub use finish::{Finished, Status, finish, finished_keys};
 pub use listen::{JOBS_CHANNEL, RESULTS_CHANNEL, announce_results, listen_for_jobs};
 pub use ready::{mark_idle, ready_businesses};
+pub use sink::{JobSink, SinkError};
