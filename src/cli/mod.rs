@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod audit;
 mod migrate;
 
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check every invariant of what is stored; name the offending keys
+    Audit(audit::Audit),
     /// Create or update the schema and the roles
     Migrate,
 }
@@ -51,10 +54,12 @@ pub async fn run(cli: Cli) -> ExitCode {
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<Ended> {
-    let overrides = Overrides { database_url: cli.database_url.filter(|url| !url.is_empty()).map(SecretUrl::new), now: cli.now };
+    let overrides =
+        Overrides { database_url: cli.database_url.filter(|url| !url.is_empty()).map(SecretUrl::new), now: cli.now };
     let settings = Settings::load(overrides)?;
     crate::telemetry::start(&settings.log).map_err(anyhow::Error::msg)?;
     match cli.command {
+        Command::Audit(args) => audit::run(&args, &settings).await,
         Command::Migrate => migrate::run(&settings).await,
     }
 }
