@@ -17,13 +17,14 @@ WITH stated AS (
     WHERE l.business_id = $1 AND l.applied_amount > 0
 ), numbers AS (
     SELECT t.*, n.value, n.cap, n.min_order_amount, n.total_budget, n.used_before, n.used_after, n.customer_cap, n.customer_used,
-        CASE t.s ->> 'kind'
-            WHEN 'PERCENTAGE' THEN least(round(t.total * n.value / 100, t.decimals), t.total)
-            WHEN 'PERCENTAGE_CAPPED' THEN CASE WHEN n.cap IS NOT NULL THEN
-                least(round(t.total * n.value / 100, t.decimals), n.cap, t.total) END
-            WHEN 'FIXED' THEN least(round(n.value, t.decimals), t.total)
+        -- least() passes over nulls, so what must be there is asked for first.
+        CASE WHEN n.value IS NULL THEN NULL
+            WHEN t.s ->> 'kind' = 'PERCENTAGE' THEN least(round(t.total * n.value / 100, t.decimals), t.total)
+            WHEN t.s ->> 'kind' = 'PERCENTAGE_CAPPED' AND n.cap IS NOT NULL THEN
+                least(round(t.total * n.value / 100, t.decimals), n.cap, t.total)
+            WHEN t.s ->> 'kind' = 'FIXED' THEN least(round(n.value, t.decimals), t.total)
         END AS alone,
-        -- least() passes over nulls: without a per-customer cap only the budget binds.
+        -- Without a per-customer cap only the budget binds.
         least(n.total_budget - n.used_before,
             CASE WHEN t.s ->> 'per_customer_cap' IS NOT NULL THEN coalesce(n.customer_cap - n.customer_used, 0) END) AS room
     FROM stated t
