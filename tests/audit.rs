@@ -1,6 +1,7 @@
 //! The audit against planted violations: a small consistent set of facts passes; with one violation planted past every
 //! constraint and trigger, the audit finds exactly that, by its key, and nothing else.
 
+mod fixtures;
 mod support;
 
 use std::collections::BTreeSet;
@@ -8,17 +9,12 @@ use std::collections::BTreeSet;
 use commissary::audit::{self, CHECKS, Report};
 use commissary::db::{self, Role};
 use commissary::ids::BusinessId;
+use fixtures::{database_with_facts, with_ids};
 use sqlx::{Executor, PgConnection};
 use support::TestDatabase;
 
 const A: BusinessId = BusinessId(uuid::Uuid::from_u128(0xa));
 const B: BusinessId = BusinessId(uuid::Uuid::from_u128(0xb));
-
-async fn database_with_facts() -> TestDatabase {
-    let database = support::database().await;
-    database.pool().execute(sqlx::raw_sql(include_str!("fixtures/facts.sql"))).await.expect("the facts are consistent");
-    database
-}
 
 /// The check that must find something, and the keys and numbers that its detail must name.
 type Expected = (&'static str, &'static str);
@@ -31,19 +27,6 @@ struct Plant {
 
 const fn plant(name: &'static str, sql: &'static str, found: &'static [Expected]) -> Plant {
     Plant { name, sql, found }
-}
-
-/// `c1` stands for the id that ends in c1, in plants and in expectations.
-fn with_ids(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('@') {
-        let short: String = after.chars().take_while(char::is_ascii_alphanumeric).collect();
-        out.push_str(before);
-        out.push_str(&uuid::Uuid::from_u128(u128::from_str_radix(&short, 16).expect("hex after @")).to_string());
-        rest = &after[short.len()..];
-    }
-    out + rest
 }
 
 /// Plants inside a transaction, looks as the reporter inside the same one, and rolls back.
