@@ -40,6 +40,8 @@ WITH stated AS (
         FROM (
             SELECT p.key, CASE WHEN p.value ~ '^-?[0-9]{1,30}(\.[0-9]{1,30})?$' THEN p.value::numeric END AS number
             FROM jsonb_each_text(t.s) p
+            WHERE p.key IN ('value', 'cap', 'min_order_amount', 'total_budget', 'budget_used_before', 'budget_used_after',
+                'per_customer_cap', 'customer_used_before')
         ) e
     ) n
 ), expected AS (
