@@ -32,9 +32,8 @@ pub async fn run(settings: &Settings) -> anyhow::Result<Ended> {
 }
 
 async fn applied(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
-    let known: Option<bool> = sqlx::query_scalar("SELECT to_regclass('public._sqlx_migrations') IS NOT NULL")
-        .fetch_one(&mut *connection)
-        .await?;
+    let known: Option<bool> =
+        sqlx::query_scalar("SELECT to_regclass('public._sqlx_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;
     if known != Some(true) {
         return Ok(0);
     }

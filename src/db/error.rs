@@ -54,8 +54,7 @@ impl DbError {
         };
         let sqlx::Error::Database(_) = error else {
             // Io, Tls, PoolTimedOut, WorkerCrashed …: the connection's; a decoding error is the work's.
-            let decoding =
-                matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_));
+            let decoding = matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_));
             return if decoding { Fault::Work } else { Fault::Operating };
         };
         let state = self.sqlstate().unwrap_or_default();
