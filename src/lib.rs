@@ -1,5 +1,6 @@
 //! Commissary: a queue-driven worker fleet on Postgres that decides and records purchases made on credit.
 
+pub mod audit;
 pub mod bench;
 pub mod cli;
 pub mod config;

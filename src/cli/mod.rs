@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod audit;
 mod bench;
 mod enqueue;
 mod migrate;
@@ -31,6 +32,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check every invariant of what is stored; name the offending keys
+    Audit(audit::Audit),
     /// Create or update the schema and the roles
     Migrate,
     /// Enqueue requests from a file of JSON lines
@@ -70,6 +73,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ended> {
     let settings = Settings::load(overrides)?;
     crate::telemetry::start(&settings.log).map_err(anyhow::Error::msg)?;
     match cli.command {
+        Command::Audit(args) => audit::run(&args, &settings).await,
         Command::Migrate => migrate::run(&settings).await,
         Command::Enqueue(args) => enqueue::run(args, &settings).await,
         Command::Result(args) => result::run(args, &settings).await,

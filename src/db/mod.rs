@@ -120,6 +120,19 @@ pub async fn begin_tenant(pool: &PgPool, business: BusinessId) -> Result<Transac
     Ok(pool.begin_with(AssertSqlSafe(begin)).await?)
 }
 
+/// As [`begin_tenant`], for reading one consistent picture while workers write: REPEATABLE READ, READ ONLY. It holds back
+/// the removal of dead rows for as long as it lasts, so it is for audits and reports only.
+///
+/// # Errors
+/// [`DbError`] if the server refuses or cannot be reached.
+pub async fn begin_tenant_snapshot(
+    pool: &PgPool,
+    business: BusinessId,
+) -> Result<Transaction<'static, Postgres>, DbError> {
+    let begin = format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL app.business_id = '{business}'");
+    Ok(pool.begin_with(AssertSqlSafe(begin)).await?)
+}
+
 /// As [`begin_tenant`], inside a transaction that has already begun.
 ///
 /// # Errors

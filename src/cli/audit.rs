@@ -1,0 +1,87 @@
+//! `audit`: runs every check and names the offending keys.
+
+use std::io::Write;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use uuid::Uuid;
+
+use super::Ended;
+use crate::audit::{self, CHECKS, Finding, Report};
+use crate::config::Settings;
+use crate::db::{self, Role};
+use crate::ids::BusinessId;
+
+/// Which businesses to audit, and how to print what was found.
+#[derive(Debug, clap::Args)]
+pub struct Audit {
+    /// Only this business; otherwise every business that the login may act for
+    #[arg(long, value_name = "BUSINESS")]
+    business: Option<Uuid>,
+    /// Print the findings as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Audits as the reporter and prints a line per invariant.
+///
+/// # Errors
+/// If the business is not the login's to look into, or the database cannot be asked.
+pub async fn run(args: &Audit, settings: &Settings) -> anyhow::Result<Ended> {
+    let pool = db::connect(&settings.database, Role::Reporter, 1).await?;
+    let mut businesses = audit::businesses(&pool).await?;
+    if let Some(wanted) = args.business.map(BusinessId) {
+        businesses.retain(|business| *business == wanted);
+        anyhow::ensure!(
+            !businesses.is_empty(),
+            "--business {wanted}: it is unknown, or this login may not act for it (an operator adds it to \
+             commissary.principals)"
+        );
+    }
+    // Drawn to standard error, and only if that is a terminal.
+    let bar = ProgressBar::new((businesses.len() * CHECKS.len()) as u64)
+        .with_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} {elapsed} {msg}")?);
+    let report = audit::audit(&pool, &businesses, |business, check| {
+        bar.set_message(format!("{business} {}", check.name));
+        bar.inc(1);
+    })
+    .await?;
+    bar.finish_and_clear();
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &report)?;
+        writeln!(out)?;
+    } else {
+        print(&mut out, &report)?;
+    }
+    Ok(if report.violations == 0 { Ended::Well } else { Ended::WithProblems })
+}
+
+fn print(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
+    for finding in &report.checks {
+        print_finding(out, finding)?;
+    }
+    let rows: Vec<String> = report.rows.iter().map(|(table, rows)| format!("{rows} {table}")).collect();
+    writeln!(out, "{} businesses, {} checks; rows: {}", report.businesses, report.checks.len(), rows.join(", "))?;
+    match report.violations {
+        0 => writeln!(out, "every invariant holds"),
+        violations => writeln!(out, "{violations} violations"),
+    }
+}
+
+fn print_finding(out: &mut impl Write, finding: &Finding) -> std::io::Result<()> {
+    let verdict = match finding.violations {
+        0 => "ok".to_owned(),
+        1 => "1 violation".to_owned(),
+        violations => format!("{violations} violations"),
+    };
+    let number = finding.invariant.map_or_else(String::new, |number| number.to_string());
+    writeln!(out, "{number:>2}  {:<24} {verdict:<16} {}", finding.check, finding.holds)?;
+    for key in &finding.keys {
+        writeln!(out, "      business {}: {}", key.business_id, key.detail)?;
+    }
+    let unnamed = finding.violations - i64::try_from(finding.keys.len()).unwrap_or(i64::MAX);
+    if unnamed > 0 {
+        writeln!(out, "      … and {unnamed} more")?;
+    }
+    Ok(())
+}
