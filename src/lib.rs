@@ -1,6 +1,7 @@
 //! Commissary: a queue-driven worker fleet on Postgres that decides and records purchases made on credit.
 
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod db;
 pub mod domain;

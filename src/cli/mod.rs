@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod cluster;
 mod migrate;
 
 use std::process::ExitCode;
@@ -27,6 +28,8 @@ pub struct Cli {
 enum Command {
     /// Create or update the schema and the roles
     Migrate,
+    /// Start, stop or show the private Postgres server that `demo` uses without DATABASE_URL
+    Cluster(cluster::Args),
 }
 
 /// How a command ended: the work found a problem (exit code 1), as opposed to an error (2).
@@ -57,5 +60,6 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ended> {
     crate::telemetry::start(&settings.log).map_err(anyhow::Error::msg)?;
     match cli.command {
         Command::Migrate => migrate::run(&settings).await,
+        Command::Cluster(args) => cluster::run(args).await,
     }
 }
