@@ -182,6 +182,8 @@ impl Settings {
     /// [`SettingsError`], likewise.
     pub fn from_sources(mut variables: HashMap<String, String>, overrides: Overrides) -> Result<Self, SettingsError> {
         let environment = variables.remove("COMMISSARY_ENV");
+        // Not a setting: where the private server's programs are (src/cluster/binaries.rs).
+        variables.remove("COMMISSARY_PG_BIN");
         let mut sources =
             Config::builder().add_source(File::from_str(include_str!("../config/default.toml"), FileFormat::Toml));
         if let Some(name) = &environment {

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod bench;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod db;
 pub mod domain;

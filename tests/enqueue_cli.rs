@@ -157,7 +157,7 @@ async fn the_client_enqueues_in_the_callers_transaction() {
     tx.commit().await.expect("commits");
 
     let refused =
-        enqueue(&mut *producer.acquire().await.expect("connects"), business, &other).await.expect_err("a conflict");
+        enqueue(&mut producer.acquire().await.expect("connects"), business, &other).await.expect_err("a conflict");
     assert_eq!(refused.sqlstate().as_deref(), Some("CM409"));
     let kept: Vec<String> = sqlx::query_scalar("SELECT idempotency_key FROM commissary.jobs")
         .fetch_all(database.pool())

@@ -2,6 +2,7 @@
 
 mod audit;
 mod bench;
+mod cluster;
 mod enqueue;
 mod migrate;
 mod result;
@@ -44,6 +45,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Decide and record what waits in the queues
     Worker(worker::WorkerArgs),
+    /// Start, stop or show the private Postgres server that `demo` uses without DATABASE_URL
+    Cluster(cluster::Args),
 }
 
 /// How a command ended: the work found a problem (exit code 1), as opposed to an error (2).
@@ -79,5 +82,6 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ended> {
         Command::Result(args) => result::run(args, &settings).await,
         Command::Bench(args) => bench::run(args, &settings).await,
         Command::Worker(args) => worker::run(args, &settings).await,
+        Command::Cluster(args) => cluster::run(args).await,
     }
 }
