@@ -34,6 +34,7 @@ pub fn decide(snapshot: &Snapshot, job: &Job) -> Decision {
     let effects = match &job.request {
         Ok(Request::Purchase(request)) => purchase(snapshot, job, request),
         Ok(Request::Payment(request)) => payment(snapshot, request),
+        Ok(Request::OverdueScan | Request::SettlementClose(_)) => Err(refusal::control_in_a_batch()),
         Err(wrong) => Err(refusal::malformed(wrong)),
     };
     effects.map_or_else(Decision::Rejected, Decision::Completed)

@@ -117,3 +117,11 @@ pub(super) fn credit_limit_exceeded(customer: &Customer, payable: Amount, curren
         "balance": balance });
     refusal(Reason::CreditLimitExceeded, outcome)
 }
+
+/// The engine never puts a control job into a batch; were it to, the job must not be lost.
+pub(super) fn control_in_a_batch() -> Refusal {
+    Refusal {
+        reason: Reason::Malformed,
+        outcome: json!({ "message": "a control job cannot be decided in a batch", "field": "payload" }),
+    }
+}

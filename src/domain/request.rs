@@ -19,6 +19,18 @@ text_enum! {
         Purchase = "purchase",
         /// A customer pays.
         Payment = "payment",
+        /// Who became overdue or was cleared since the last scan.
+        OverdueScan = "overdue_scan",
+        /// Closes a settlement period and writes its statements.
+        SettlementClose = "settlement_close",
+    }
+}
+
+impl Kind {
+    /// Control jobs look at a whole business: each is run alone, never in a batch with others.
+    #[must_use]
+    pub const fn is_control(self) -> bool {
+        matches!(self, Self::OverdueScan | Self::SettlementClose)
     }
 }
 
@@ -29,7 +41,15 @@ pub enum Request {
     Purchase(PurchaseRequest),
     /// A customer pays.
     Payment(PaymentRequest),
+    /// Who became overdue or was cleared since the last scan.
+    OverdueScan,
+    /// Closes this settlement period.
+    SettlementClose(Month),
 }
+
+/// A calendar month, as `2026-10`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Month(pub String);
 
 /// A customer wants to buy lines of products.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +109,8 @@ pub fn parse(kind: Kind, payload: &str, currency: Currency) -> Result<Request, M
     match kind {
         Kind::Purchase => purchase(payload, currency).map(Request::Purchase),
         Kind::Payment => payment(payload, currency).map(Request::Payment),
+        Kind::OverdueScan => Fields::of_payload(payload, &[]).map(|_| Request::OverdueScan),
+        Kind::SettlementClose => settlement_close(payload).map(Request::SettlementClose),
     }
 }
 
@@ -125,4 +147,15 @@ fn payment(payload: &str, currency: Currency) -> Result<PaymentRequest, Malforme
         amount: fields.required("amount", |value| payload::amount_above_zero(value, currency))?,
         reference: fields.optional("reference", payload::text)?,
     })
+}
+
+fn settlement_close(payload: &str) -> Result<Month, Malformed> {
+    let fields = Fields::of_payload(payload, &["period"])?;
+    let period: String = fields.required("period", payload::text)?;
+    let is_month = chrono::NaiveDate::parse_from_str(&format!("{period}-01"), "%Y-%m-%d").is_ok() && period.len() == 7;
+    if is_month {
+        Ok(Month(period))
+    } else {
+        Err(Malformed::new("period", "must be a calendar month such as \"2026-10\""))
+    }
 }

@@ -82,6 +82,23 @@ pub(super) async fn load(
     Ok(Loaded { snapshot, finished })
 }
 
+/// A snapshot in which nothing exists: enough to refuse what is malformed.
+pub(super) fn nothing(turn: &Turn, moment: Moment) -> Snapshot {
+    Snapshot {
+        business: turn.settings,
+        moment,
+        period: PeriodId(Uuid::nil()),
+        customers: HashMap::new(),
+        outlets: HashSet::new(),
+        organization_outlets: HashSet::new(),
+        office_outlets: HashSet::new(),
+        products: HashMap::new(),
+        programs: HashMap::new(),
+        budgets: HashMap::new(),
+        cap_used: HashMap::new(),
+    }
+}
+
 fn named(requests: &[Job]) -> Named {
     let mut named = Named::default();
     for request in requests.iter().filter_map(|job| job.request.as_ref().ok()) {
@@ -94,6 +111,7 @@ fn named(requests: &[Job]) -> Named {
             Request::Payment(payment) => {
                 named.customers.insert(payment.customer);
             }
+            Request::OverdueScan | Request::SettlementClose(_) => {}
         }
     }
     named

@@ -7,10 +7,13 @@
 //! - a settlement period being closed: its row is held shared;
 //! - the same request enqueued again: the key is unique in `jobs`, `job_results` and `orders`, and looked up here.
 
+mod control;
 mod load;
+mod overdue;
 mod process;
 mod rows;
 mod serve;
+mod settlement;
 mod store;
 
 use sqlx::PgPool;

@@ -29,6 +29,8 @@ pub struct Batch {
     pub retried: usize,
     /// Jobs whose key had a result already.
     pub dropped: usize,
+    /// Whether ready jobs were left, though the batch was not full.
+    pub has_more: bool,
 }
 
 /// A batch that was rolled back, and the jobs it had claimed.
@@ -69,13 +71,22 @@ impl Engine {
             return Ok(Batch::default());
         };
         let promoted = if turn.has_due { queue::promote_due(&mut tx, business).await? } else { 0 };
-        let jobs = queue::claim(&mut tx, business, limit).await?;
+        let mut jobs = queue::claim(&mut tx, business, limit).await?;
+        // A control job is run alone; those claimed behind it, or it behind others, wait for the next turn.
+        let together = jobs.iter().take_while(|job| !job.kind.is_control()).count();
+        let has_more = jobs.len() > together.max(1);
+        jobs.truncate(together.max(1));
         claimed.extend(jobs.iter().map(|job| (job.job_id, job.attempts)));
         if jobs.is_empty() {
             if promoted > 0 {
                 tx.commit().await?;
             }
             return Ok(Batch { had_turn: true, ..Batch::default() });
+        }
+        if let [job] = jobs.as_slice()
+            && job.kind.is_control()
+        {
+            return self.control(tx, &turn, job).await;
         }
         let requests: Vec<Job> = jobs.iter().map(|job| parsed(job, &turn)).collect();
         let loaded = load::load(&mut tx, &turn, &jobs, &requests, self.settings.now).await?;
@@ -90,6 +101,7 @@ impl Engine {
             finished: results.len(),
             retried: failures.len(),
             dropped: dropped.len(),
+            has_more,
         };
         queue::finish(&mut tx, &turn, &results, &dropped, (moment, self.settings.now.is_some())).await?;
         tx.commit().await?;
@@ -186,7 +198,7 @@ impl Engine {
     }
 }
 
-fn parsed(job: &ClaimedJob, turn: &Turn) -> Job {
+pub(super) fn parsed(job: &ClaimedJob, turn: &Turn) -> Job {
     let parsed = catch_unwind(|| request::parse(job.kind, &job.payload, turn.settings.currency));
     let request = parsed.unwrap_or_else(|panic| {
         let message = format!("it cannot be read: {}", panic_message(&*panic));

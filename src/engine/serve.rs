@@ -40,7 +40,7 @@ impl Engine {
             let fault = match self.process(business, limit).await {
                 Ok(batch) if !batch.had_turn => return Served::Taken,
                 Ok(batch) => {
-                    let has_more = batch.claimed >= limit as usize;
+                    let has_more = batch.has_more || batch.claimed >= limit as usize;
                     return Served::Batch { jobs: batch.claimed, has_more };
                 }
                 Err(fault) => fault,

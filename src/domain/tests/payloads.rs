@@ -26,7 +26,7 @@ fn paid(amount_json: &str, currency: Currency) -> Result<Decimal, Malformed> {
     let payload = format!(r#"{{"customer_id": "{ID}", "amount": {amount_json}}}"#);
     match parse(Kind::Payment, &payload, currency)? {
         Request::Payment(payment) => Ok(payment.amount.decimal()),
-        Request::Purchase(purchase) => panic!("a payment was read as {purchase:?}"),
+        other => panic!("a payment was read as {other:?}"),
     }
 }
 
@@ -292,6 +292,8 @@ fn keeps_the_limits(request: &Request) -> bool {
                 && lines.iter().all(|line| (1..=2_147_483_647).contains(&line.quantity))
                 && maxima.into_iter().all(|max| !max.is_negative() && DOLLARS.holds(max.decimal()))
         }
+        Request::OverdueScan => true,
+        Request::SettlementClose(month) => month.0.len() == 7,
     }
 }
 
