@@ -4,6 +4,7 @@ pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod db;
+pub mod demo;
 pub mod domain;
 pub mod ids;
 pub mod money;

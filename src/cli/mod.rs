@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand.
 
 mod cluster;
+mod demo;
 mod migrate;
 
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ enum Command {
     Migrate,
     /// Start, stop or show the private Postgres server that `demo` uses without DATABASE_URL
     Cluster(cluster::Args),
+    /// Show the whole: data, a fleet of workers, results and an audit; without DATABASE_URL on a private server
+    Demo(demo::Args),
 }
 
 /// How a command ended: the work found a problem (exit code 1), as opposed to an error (2).
@@ -61,5 +64,6 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ended> {
     match cli.command {
         Command::Migrate => migrate::run(&settings).await,
         Command::Cluster(args) => cluster::run(args).await,
+        Command::Demo(args) => demo::run(args, &settings).await,
     }
 }
