@@ -123,7 +123,7 @@ fn customer(random: &mut Random, number: usize) -> Customer {
     let office = random.below(ORGANIZATIONS * OFFICES_OF_AN_ORGANIZATION);
     Customer {
         id: random.uuid(),
-        organization: (number % 4 > 0).then_some(office / OFFICES_OF_AN_ORGANIZATION),
+        organization: (!number.is_multiple_of(4)).then_some(office / OFFICES_OF_AN_ORGANIZATION),
         office: (number % 4 > 1).then_some(office),
         is_active: number % 50 != 49,
         credit_limit: random.between(3, 15) * 10_000,
