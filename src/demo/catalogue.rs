@@ -17,7 +17,7 @@ const CUSTOMERS: usize = 150;
 const PRODUCTS: usize = 60;
 
 /// Name, currency, its decimals, time zone, overdue_after_days, overdue_policy. The last one lends nothing to who has not
-/// paid the purchase before.
+/// paid the purchase before; how often that strikes varies, because the jobs of one batch are decided at one instant.
 const BUSINESSES: [(&str, &str, usize, &str, &str, &str); 5] = [
     ("Canteens of the North", "EUR", 2, "Europe/Berlin", "30", "allow"),
     ("Harbour Markets", "USD", 2, "America/New_York", "30", "allow"),
@@ -137,7 +137,7 @@ fn product(random: &mut Random, number: usize) -> Product {
         outlet: (number % 3 == 2).then(|| random.below(OUTLETS)),
         price: random.between(90, 1_900),
         is_active: number % 30 != 29,
-        stock: if number % 10 == 9 { random.between(10, 60) } else { random.between(5_000, 50_000) },
+        stock: if number % 10 == 9 { random.between(200, 320) } else { random.between(5_000, 50_000) },
         tax_rate: ["0", "7", "19"][number % 3],
     }
 }
