@@ -89,7 +89,7 @@ async fn show(args: &Args, settings: &Settings, private: Option<SecretUrl>) -> a
     let waiting = progress(&pool, &data.businesses).await?.waiting;
     if waiting > 0 {
         println!(
-            "{waiting} jobs still wait: for a retry, for their time, or in a paused queue (`commissary jobs list`)"
+            "{waiting} jobs still wait: for a retry, for their time, or in a paused queue (table commissary.jobs)"
         );
         is_well = false;
     }
