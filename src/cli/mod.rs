@@ -4,6 +4,7 @@ mod audit;
 mod bench;
 mod cluster;
 mod enqueue;
+mod demo;
 mod migrate;
 mod result;
 mod worker;
@@ -47,6 +48,8 @@ enum Command {
     Worker(worker::WorkerArgs),
     /// Start, stop or show the private Postgres server that `demo` uses without DATABASE_URL
     Cluster(cluster::Args),
+    /// Show the whole: data, a fleet of workers, results and an audit; without DATABASE_URL on a private server
+    Demo(demo::Args),
 }
 
 /// How a command ended: the work found a problem (exit code 1), as opposed to an error (2).
@@ -83,5 +86,6 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ended> {
         Command::Bench(args) => bench::run(args, &settings).await,
         Command::Worker(args) => worker::run(args, &settings).await,
         Command::Cluster(args) => cluster::run(args).await,
+        Command::Demo(args) => demo::run(args, &settings).await,
     }
 }
