@@ -7,6 +7,7 @@ pub mod db;
 pub mod domain;
 pub mod engine;
 pub mod ids;
+pub mod import;
 pub mod money;
 pub mod queue;
 pub mod telemetry;

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand.
 
 mod bench;
+mod import;
 mod migrate;
 mod worker;
 
@@ -33,6 +34,8 @@ enum Command {
     Migrate,
     /// Measure the standard workload on this machine
     Bench(bench::BenchArgs),
+    /// Bring the catalogue up to date from CSV files, one a table
+    Import(import::ImportArgs),
     /// Decide and record what waits in the queues
     Worker(worker::WorkerArgs),
 }
@@ -66,6 +69,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ended> {
     match cli.command {
         Command::Migrate => migrate::run(&settings).await,
         Command::Bench(args) => bench::run(args, &settings).await,
+        Command::Import(args) => import::run(args, &settings).await,
         Command::Worker(args) => worker::run(args, &settings).await,
     }
 }
