@@ -10,6 +10,7 @@ pub mod demo;
 pub mod domain;
 pub mod engine;
 pub mod ids;
+pub mod import;
 pub mod money;
 pub mod queue;
 pub mod telemetry;

@@ -3,8 +3,9 @@
 mod audit;
 mod bench;
 mod cluster;
-mod enqueue;
 mod demo;
+mod enqueue;
+mod import;
 mod migrate;
 mod result;
 mod worker;
@@ -44,6 +45,8 @@ enum Command {
     Result(result::ResultArgs),
     /// Measure the standard workload on this machine
     Bench(bench::BenchArgs),
+    /// Bring the catalogue up to date from CSV files, one a table
+    Import(import::ImportArgs),
     /// Decide and record what waits in the queues
     Worker(worker::WorkerArgs),
     /// Start, stop or show the private Postgres server that `demo` uses without DATABASE_URL
@@ -84,6 +87,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ended> {
         Command::Enqueue(args) => enqueue::run(args, &settings).await,
         Command::Result(args) => result::run(args, &settings).await,
         Command::Bench(args) => bench::run(args, &settings).await,
+        Command::Import(args) => import::run(args, &settings).await,
         Command::Worker(args) => worker::run(args, &settings).await,
         Command::Cluster(args) => cluster::run(args).await,
         Command::Demo(args) => demo::run(args, &settings).await,
