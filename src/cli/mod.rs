@@ -35,24 +35,24 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check every invariant of what is stored; name the offending keys
-    Audit(audit::Audit),
     /// Create or update the schema and the roles
     Migrate,
-    /// Enqueue requests from a file of JSON lines
-    Enqueue(enqueue::EnqueueArgs),
-    /// Print a request's result
-    Result(result::ResultArgs),
-    /// Measure the standard workload on this machine
-    Bench(bench::BenchArgs),
     /// Bring the catalogue up to date from CSV files, one a table
     Import(import::ImportArgs),
+    /// Enqueue requests from a file of JSON lines
+    Enqueue(enqueue::EnqueueArgs),
     /// Decide and record what waits in the queues
     Worker(worker::WorkerArgs),
-    /// Start, stop or show the private Postgres server that `demo` uses without DATABASE_URL
-    Cluster(cluster::Args),
+    /// Print a request's result
+    Result(result::ResultArgs),
+    /// Check every invariant of what is stored; name the offending keys
+    Audit(audit::Audit),
     /// Show the whole: data, a fleet of workers, results and an audit; without DATABASE_URL on a private server
     Demo(demo::Args),
+    /// Measure the standard workload on this machine; without DATABASE_URL on a private server
+    Bench(bench::BenchArgs),
+    /// Start, stop or show the private Postgres server that `demo` uses without DATABASE_URL
+    Cluster(cluster::Args),
 }
 
 /// How a command ended: the work found a problem (exit code 1), as opposed to an error (2).
