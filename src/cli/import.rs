@@ -1,8 +1,10 @@
 //! `import`: the catalogue from CSV files.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -67,10 +69,11 @@ fn problems(count: usize) -> String {
 
 fn print(report: &Report, json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(report)?);
+        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(report)?)?;
         return Ok(());
     }
     let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED);
     table.set_header(["table", "inserted", "updated", "unchanged"]);
     for row in &report.tables {
         let counts = [row.counts.inserted, row.counts.updated, row.counts.unchanged].map(|count| count.to_string());
@@ -79,6 +82,6 @@ fn print(report: &Report, json: bool) -> anyhow::Result<()> {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    println!("{table}");
+    writeln!(io::stdout(), "{table}")?;
     Ok(())
 }

@@ -12,6 +12,8 @@ pub mod read;
 pub mod rules;
 pub mod stored;
 pub mod tables;
+#[cfg(test)]
+mod tests;
 mod upsert;
 pub mod value;
 pub mod write;

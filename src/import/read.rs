@@ -66,7 +66,8 @@ pub fn read_directory(directory: &Path, findings: &mut Findings) -> Result<Vec<S
     };
     for entry in fs::read_dir(directory).map_err(unreadable(directory))? {
         let name = entry.map_err(unreadable(directory))?.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".csv") && !TABLES.iter().any(|table| table.file() == name) {
+        let is_csv = Path::new(&name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+        if is_csv && !TABLES.iter().any(|table| table.file() == name) {
             let message = format!("is not a table's file; the tables are {}", file_names());
             findings.add(Finding { file: name, place: None, message });
         }

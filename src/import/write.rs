@@ -74,14 +74,7 @@ impl std::error::Error for WriteError {
 
 impl fmt::Display for WriteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "business {}, {}: {}", self.business, self.step, self.source)?;
-        if let DbError::Sql(sqlx::Error::Database(error)) = &self.source
-            && let Some(error) = error.try_downcast_ref::<PgDatabaseError>()
-        {
-            for more in [error.detail(), error.hint()].into_iter().flatten() {
-                write!(f, "; {more}")?;
-            }
-        }
+        write!(f, "business {}, {}: {}", self.business, self.step, Reason(&self.source))?;
         if self.step == COMMIT {
             f.write_str(". Whether this business was imported is not known")?;
         } else {
@@ -98,6 +91,21 @@ impl fmt::Display for WriteError {
 }
 
 const COMMIT: &str = "commit";
+
+/// What the server said, in full: its message, detail and hint, without the line of its source.
+struct Reason<'a>(&'a DbError);
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DbError::Sql(sqlx::Error::Database(error)) = self.0 else { return self.0.fmt(f) };
+        f.write_str(error.message().trim_end_matches('.'))?;
+        let error = error.try_downcast_ref::<PgDatabaseError>();
+        for more in error.iter().flat_map(|error| [error.detail(), error.hint()]).flatten() {
+            write!(f, "; {}", more.trim_end_matches('.'))?;
+        }
+        Ok(())
+    }
+}
 
 /// Writes all rows, business by business, and sorts them to that end.
 ///

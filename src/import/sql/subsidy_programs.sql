@@ -1,4 +1,4 @@
--- subsidy_programs: inserted or brought up to date. Lists of weekdays come as text: an array of arrays would be flattened.
+-- subsidy_programs: inserted or brought up to date. Weekdays come as text: an array of arrays would be flattened.
 WITH written AS (
     INSERT INTO commissary.subsidy_programs AS t (business_id, program_id, name, organization_id, office_id,
         team_id, outlet_id, kind, value, cap, priority, min_order_amount, starts_at, ends_at, weekdays, hour_from,
