@@ -255,6 +255,7 @@ CREATE FUNCTION commissary.check_business() RETURNS trigger
 DECLARE
     previous text;
     has_facts boolean;
+    misfits boolean;
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_timezone_names z WHERE z.name = NEW.time_zone) THEN
         RAISE EXCEPTION 'time_zone: "%" is not a time zone', NEW.time_zone
@@ -266,10 +267,22 @@ BEGIN
         has_facts := EXISTS (SELECT FROM commissary.job_results r WHERE r.business_id = OLD.business_id)
             OR EXISTS (SELECT FROM commissary.credit_ledger l WHERE l.business_id = OLD.business_id)
             OR EXISTS (SELECT FROM commissary.orders o WHERE o.business_id = OLD.business_id);
+        misfits := EXISTS (SELECT FROM (
+                SELECT p.price FROM commissary.products p WHERE p.business_id = OLD.business_id
+                UNION ALL SELECT c.credit_limit FROM commissary.customers c WHERE c.business_id = OLD.business_id
+                UNION ALL SELECT a.amount FROM commissary.subsidy_programs s
+                    CROSS JOIN LATERAL (VALUES (CASE s.kind WHEN 'FIXED' THEN s.value END), (s.cap), (s.min_order_amount),
+                        (s.total_budget), (s.per_customer_cap)) a (amount)
+                    WHERE s.business_id = OLD.business_id
+            ) held (amount) WHERE scale(trim_scale(held.amount)) > currency_exponent(NEW.currency));
         PERFORM leave_business(previous);
         IF has_facts THEN
             RAISE EXCEPTION 'the currency and time zone of a business with facts cannot change'
                 USING ERRCODE = 'restrict_violation', HINT = 'Create another business instead.';
+        END IF;
+        IF misfits THEN
+            RAISE EXCEPTION 'the catalogue holds amounts with more decimals than % has', NEW.currency
+                USING ERRCODE = 'check_violation', HINT = 'Round prices, limits and programs first.';
         END IF;
     END IF;
     RETURN NEW;

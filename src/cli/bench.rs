@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::Ended;
 use crate::bench::{self, Workload};
+use crate::cluster::Cluster;
 use crate::config::Settings;
 
 /// The arguments of `bench`; the defaults are the standard workload.
@@ -32,18 +33,39 @@ pub struct BenchArgs {
     json: bool,
 }
 
-/// Runs the workload on a database of its own and prints what it measured.
+/// Runs the workload on a database of its own and prints what it measured; without a database URL on a private server
+/// that is removed afterwards.
 ///
 /// # Errors
 /// If the server, the schema or the worker fails.
 pub async fn run(args: BenchArgs, settings: &Settings) -> anyhow::Result<Ended> {
     let BenchArgs { purchases, businesses, customers, products, programs, lines, json } = args;
     let workload = Workload { businesses, customers, products, programs, lines, purchases };
-    let report = bench::run(settings, workload, &|step| eprintln!("bench: {step}")).await?;
+    let report = if settings.database.url.is_some() {
+        bench::run(settings, workload, &say).await?
+    } else {
+        on_private_server(settings, workload).await?
+    };
     if json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{report}");
     }
     Ok(Ended::Well)
+}
+
+fn say(step: &str) {
+    eprintln!("bench: {step}");
+}
+
+async fn on_private_server(settings: &Settings, workload: Workload) -> anyhow::Result<bench::Report> {
+    let root = std::env::temp_dir().join(format!("commissary-bench-{}", std::process::id()));
+    let cluster = Cluster::new(Some(root.clone()))?;
+    say("starting a private Postgres server: DATABASE_URL is not set");
+    let mut own = settings.clone();
+    own.database.url = Some(cluster.start().await?);
+    let report = bench::run(&own, workload, &say).await;
+    cluster.stop().await?;
+    std::fs::remove_dir_all(&root)?;
+    report
 }

@@ -12,7 +12,7 @@ use anyhow::Context;
 use clap::Args;
 use flate2::read::MultiGzDecoder;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use serde_json::value::RawValue;
 use sqlx::PgPool;
@@ -28,8 +28,9 @@ use crate::queue::{self, EnqueueState};
 const LINES_PER_CALL_MAX: usize = 1_000;
 /// Bytes sent in one transaction.
 const BYTES_PER_CALL_MAX: usize = 4 << 20;
-/// Lines held back, over all businesses.
+/// Lines and bytes held back, over all businesses.
 const LINES_HELD_MAX: usize = 20_000;
+const BYTES_HELD_MAX: usize = 32 << 20;
 /// A longer line is refused unread: a payload has at most 64 KiB, and white space and escapes cannot double that often.
 const LINE_BYTES_MAX: u64 = 1 << 20;
 /// Refused lines that are printed; the rest are counted.
@@ -58,7 +59,7 @@ struct Line<'a> {
     kind: Option<&'a RawValue>,
     #[serde(borrow)]
     idempotency_key: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     payload: Option<&'a RawValue>,
     #[serde(borrow)]
     run_at: Option<&'a RawValue>,
@@ -66,6 +67,11 @@ struct Line<'a> {
     priority: Option<&'a RawValue>,
     #[serde(borrow)]
     traceparent: Option<&'a RawValue>,
+}
+
+/// A payload of `null` is a payload, and the worker's to refuse; only one left out is missing.
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(value).map(Some)
 }
 
 impl Line<'_> {
@@ -97,6 +103,7 @@ struct Sender<'a> {
     file: &'a Path,
     held: HashMap<BusinessId, Held>,
     lines_held: usize,
+    bytes_held: usize,
     states: BTreeMap<EnqueueState, u64>,
     refused: u64,
     progress: ProgressBar,
@@ -114,6 +121,7 @@ pub async fn run(args: EnqueueArgs, settings: &Settings) -> anyhow::Result<Ended
         file: &args.file,
         held: HashMap::new(),
         lines_held: 0,
+        bytes_held: 0,
         states: BTreeMap::new(),
         refused: 0,
         progress: progress(),
@@ -174,12 +182,14 @@ impl Sender<'_> {
             }
         };
         let held = self.held.entry(business).or_default();
-        held.bytes += element.len();
+        let held_bytes = element.len();
+        held.bytes += held_bytes;
         held.lines.push((number, element));
         self.lines_held += 1;
+        self.bytes_held += held_bytes;
         if held.lines.len() >= LINES_PER_CALL_MAX || held.bytes >= BYTES_PER_CALL_MAX {
             self.send(business).await?;
-        } else if self.lines_held >= LINES_HELD_MAX {
+        } else if self.lines_held >= LINES_HELD_MAX || self.bytes_held >= BYTES_HELD_MAX {
             self.send_all().await?;
         }
         Ok(())
@@ -195,8 +205,9 @@ impl Sender<'_> {
 
     /// Sends a business's lines; where Postgres refuses the whole, in halves down to the culprit.
     async fn send(&mut self, business: BusinessId) -> anyhow::Result<()> {
-        let Held { lines, .. } = self.held.remove(&business).unwrap_or_default();
+        let Held { lines, bytes } = self.held.remove(&business).unwrap_or_default();
         self.lines_held -= lines.len();
+        self.bytes_held -= bytes;
         let mut parts = vec![lines];
         while let Some(mut part) = parts.pop() {
             let array = format!("[{}]", part.iter().map(|(_, element)| element.as_str()).collect::<Vec<_>>().join(","));
@@ -206,15 +217,18 @@ impl Sender<'_> {
                         self.count(*number, &answer);
                     }
                 }
-                Err(error) if !is_refusal(&error) => {
-                    return Err(error).context("the lines before were enqueued; give the file again to go on");
-                }
-                Err(error) => match part.as_slice() {
-                    [(number, _)] => self.refuse(*number, &said(&error)),
-                    _ => {
+                Err(error) => match blame(&error) {
+                    Blame::Database => {
+                        return Err(error).context("the lines before were enqueued; give the file again to go on");
+                    }
+                    Blame::OneLine if part.len() > 1 => {
                         let second = part.split_off(part.len() / 2);
                         parts.push(second);
                         parts.push(part);
+                    }
+                    Blame::OneLine | Blame::Business => {
+                        let message = said(&error);
+                        part.iter().for_each(|(number, _)| self.refuse(*number, &message));
                     }
                 },
             }
@@ -278,10 +292,22 @@ async fn call(pool: &PgPool, business: BusinessId, array: &str) -> Result<Vec<qu
     Ok(answers)
 }
 
-/// Whether the database refused the lines themselves: an unknown business, JSON that jsonb cannot hold (22), too deep (54).
-fn is_refusal(error: &DbError) -> bool {
-    let state = error.sqlstate().unwrap_or_default();
-    state.starts_with("CM") || state.starts_with("22") || state.starts_with("54") || state == "42501"
+/// Whose fault it is that a call failed.
+enum Blame {
+    /// A line holds JSON that Postgres refuses: 22 (`\u0000`, 1e400000), 54 (too deep).
+    OneLine,
+    /// The business is unknown, or not this login's: all its lines are refused.
+    Business,
+    /// None of the lines': the server or the connection failed.
+    Database,
+}
+
+fn blame(error: &DbError) -> Blame {
+    match error.sqlstate().unwrap_or_default().as_str() {
+        state if state.starts_with("CM") || state == "42501" => Blame::Business,
+        state if state.starts_with("22") || state.starts_with("54") => Blame::OneLine,
+        _ => Blame::Database,
+    }
 }
 
 /// What the server said, with its detail where the message alone does not tell.

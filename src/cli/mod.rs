@@ -3,7 +3,9 @@
 mod audit;
 mod bench;
 mod cluster;
+mod demo;
 mod enqueue;
+mod import;
 mod migrate;
 mod result;
 mod worker;
@@ -33,18 +35,22 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check every invariant of what is stored; name the offending keys
-    Audit(audit::Audit),
     /// Create or update the schema and the roles
     Migrate,
+    /// Bring the catalogue up to date from CSV files, one a table
+    Import(import::ImportArgs),
     /// Enqueue requests from a file of JSON lines
     Enqueue(enqueue::EnqueueArgs),
-    /// Print a request's result
-    Result(result::ResultArgs),
-    /// Measure the standard workload on this machine
-    Bench(bench::BenchArgs),
     /// Decide and record what waits in the queues
     Worker(worker::WorkerArgs),
+    /// Print a request's result
+    Result(result::ResultArgs),
+    /// Check every invariant of what is stored; name the offending keys
+    Audit(audit::Audit),
+    /// Show the whole: data, a fleet of workers, results and an audit; without DATABASE_URL on a private server
+    Demo(demo::Args),
+    /// Measure the standard workload on this machine; without DATABASE_URL on a private server
+    Bench(bench::BenchArgs),
     /// Start, stop or show the private Postgres server that `demo` uses without DATABASE_URL
     Cluster(cluster::Args),
 }
@@ -81,7 +87,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ended> {
         Command::Enqueue(args) => enqueue::run(args, &settings).await,
         Command::Result(args) => result::run(args, &settings).await,
         Command::Bench(args) => bench::run(args, &settings).await,
+        Command::Import(args) => import::run(args, &settings).await,
         Command::Worker(args) => worker::run(args, &settings).await,
         Command::Cluster(args) => cluster::run(args).await,
+        Command::Demo(args) => demo::run(args, &settings).await,
     }
 }

@@ -105,6 +105,13 @@ pub const CATALOGUE: &[Rule] = &[
     ),
     ("negative overdue days", "INSERT INTO commissary.businesses (name, overdue_after_days) VALUES ('x', -1)", CHECK),
     (
+        "a currency with fewer decimals than the catalogue's amounts",
+        "INSERT INTO commissary.businesses (business_id, name) VALUES ('@d0', 'x');
+         INSERT INTO commissary.products (business_id, name, price) VALUES ('@d0', 'x', 1.25);
+         UPDATE commissary.businesses SET currency = 'JPY' WHERE business_id = '@d0'",
+        CHECK,
+    ),
+    (
         "another currency once facts exist",
         "UPDATE commissary.businesses SET currency = 'EUR' WHERE business_id = '@a'",
         RESTRICT,

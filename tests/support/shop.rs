@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 // Each test binary uses another part of this module.
 const _: () = {
-    let _ = (Shop::subsidise, Shop::result, Shop::number, facts);
+    let _ = (Shop::subsidise, Shop::purchase, Shop::enqueue, Shop::result, Shop::number, facts);
+    let _ = |shop: Shop| (shop.organization, shop.outlet, shop.customer, shop.product);
 };
 
 /// A business with an organization, an office that shows one outlet, a customer of that office, and a product.

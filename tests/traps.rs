@@ -1,0 +1,113 @@
+//! Traps that were measured before a line was written: each avoided, and kept avoided.
+
+#[path = "support/shop.rs"]
+mod shop;
+mod support;
+
+use std::time::Duration;
+
+use commissary::db::{Role, begin_tenant, connect};
+use commissary::ids::BusinessId;
+use shop::Shop;
+use sqlx::{AssertSqlSafe, PgPool};
+use uuid::Uuid;
+
+/// sqlx 0.9.0: a `begin()` that is cancelled can leave the next borrower inside a stale transaction, whose acknowledged
+/// writes are then lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_begin_loses_no_later_write() {
+    let database = support::database().await;
+    sqlx::raw_sql(
+        "CREATE TABLE public.acknowledged (n integer PRIMARY KEY); GRANT ALL ON public.acknowledged TO PUBLIC",
+    )
+    .execute(database.pool())
+    .await
+    .expect("a table");
+    let pool = connect(&database.settings().database, Role::Worker, 1).await.expect("connects");
+    for n in 0..300 {
+        // Cancelled at another point of its life each time: from before it is sent to after it is answered.
+        let begun = tokio::time::timeout(Duration::from_micros(n * 2), pool.begin()).await;
+        drop(begun);
+        let insert = format!("INSERT INTO public.acknowledged VALUES ({n})");
+        sqlx::raw_sql(AssertSqlSafe(insert)).execute(&pool).await.expect("acknowledged");
+    }
+    pool.close().await;
+    let kept: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM public.acknowledged").fetch_one(database.pool()).await.expect("count");
+    assert_eq!(kept, 300);
+}
+
+/// `RESET ALL` undoes session settings; those of the worker must survive its connection's return to the pool.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workers_settings_survive_the_pool() {
+    let database = support::database().await;
+    let pool = connect(&database.settings().database, Role::Worker, 1).await.expect("connects");
+    for _ in 0..3 {
+        let mut connection = pool.acquire().await.expect("connects");
+        sqlx::raw_sql("SET enable_seqscan = on; SET statement_timeout = 0; SET app.business_id = 'left behind'")
+            .execute(&mut *connection)
+            .await
+            .expect("changed");
+        drop(connection);
+        let sql = "SELECT current_user::text, current_setting('enable_seqscan'), current_setting('jit'),
+            current_setting('statement_timeout'), current_setting('search_path'), coalesce(current_setting('app.business_id', true), '')";
+        let row: (String, String, String, String, String, String) =
+            sqlx::query_as(sql).fetch_one(&pool).await.expect("settings");
+        let expected = ["commissary_worker", "off", "off", "1min", "commissary,pg_temp", ""];
+        assert_eq!([row.0.as_str(), &row.1, &row.2, &row.3, &row.4, &row.5], expected);
+    }
+}
+
+/// A setting-based policy hides the business from the planner: every statement also names it, and reads by its index.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_claim_reads_its_index_in_order_under_the_policies() {
+    let database = support::database().await;
+    let shop = Shop::open(database.pool(), 100, 100).await;
+    let fill = "INSERT INTO commissary.jobs (business_id, kind, idempotency_key, payload) SELECT $1, 'payment', 'k' || n, '{}' FROM generate_series(1, 5000) n";
+    sqlx::query(fill).bind(shop.business).execute(database.pool()).await.expect("jobs");
+    sqlx::raw_sql("ANALYZE commissary.jobs").execute(database.pool()).await.expect("analyzed");
+    let pool = connect(&database.settings().database, Role::Worker, 1).await.expect("connects");
+    let mut tx = begin_tenant(&pool, BusinessId(shop.business)).await.expect("begins");
+    let claim = format!(
+        "EXPLAIN (ANALYZE, BUFFERS) {}",
+        include_str!("../src/queue/sql/claim_jobs.sql")
+            .replace("\"payload!\"", "payload")
+            .replace("$1", &format!("'{}'::uuid", shop.business))
+            .replace("$2", "10")
+    );
+    let plan: Vec<String> = sqlx::query_scalar(AssertSqlSafe(claim)).fetch_all(&mut *tx).await.expect("a plan");
+    let plan = plan.join("\n");
+    assert!(plan.contains("Index Scan using jobs_ready") && !plan.contains("Sort"), "{plan}");
+    let ten_read = plan.lines().any(|line| line.contains("jobs_ready") && line.contains("rows=10 "));
+    assert!(ten_read, "only as many jobs as are claimed are read:\n{plan}");
+}
+
+/// FOR NO KEY UPDATE lets foreign-key checks pass: the catalogue can grow while a batch holds the customer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_customer_does_not_hold_up_foreign_keys() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = Shop::open(pool, 100, 100).await;
+    let worker = connect(&database.settings().database, Role::Worker, 1).await.expect("connects");
+    let mut batch = begin_tenant(&worker, BusinessId(shop.business)).await.expect("begins");
+    let lock = "SELECT FROM commissary.customers WHERE business_id = $1 FOR NO KEY UPDATE";
+    sqlx::query(lock).bind(shop.business).execute(&mut *batch).await.expect("locked");
+    insert_entry(pool, &shop).await.expect("a fact that refers to the customer is not held up");
+}
+
+async fn insert_entry(pool: &PgPool, shop: &Shop) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    sqlx::raw_sql("SET LOCAL lock_timeout = '2s'").execute(&mut *tx).await?;
+    let period = Uuid::new_v4();
+    sqlx::query(
+        "INSERT INTO commissary.settlement_periods (business_id, period_id, period) VALUES ($1, $2, '2026-01')",
+    )
+    .bind(shop.business)
+    .bind(period)
+    .execute(&mut *tx)
+    .await?;
+    let entry = "INSERT INTO commissary.credit_ledger (business_id, customer_id, seq, kind, amount, balance_before, balance_after, credit_limit, created_at, period_id, job_id)
+        VALUES ($1, $2, 1, 'payment', -1, 0, -1, 100, now(), $3, gen_random_uuid())";
+    sqlx::query(entry).bind(shop.business).bind(shop.customer).bind(period).execute(&mut *tx).await?;
+    tx.commit().await
+}
