@@ -15,6 +15,8 @@ SELECT 'refund_items', count(*) FROM commissary.refund_items t WHERE t.business_
 UNION ALL
 SELECT 'stock_movements', count(*) FROM commissary.stock_movements m WHERE m.business_id = $1
 UNION ALL
+SELECT 'overdue_events', count(*) FROM commissary.overdue_events e WHERE e.business_id = $1
+UNION ALL
 SELECT 'products', count(*) FROM commissary.products p WHERE p.business_id = $1
 UNION ALL
 SELECT 'job_results', count(*) FROM commissary.job_results r WHERE r.business_id = $1
