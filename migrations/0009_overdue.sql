@@ -12,6 +12,7 @@ SET LOCAL citus.enable_unsafe_triggers = on;
 -- Positions of a business's customers: the entries made until `until`, as old as they are at `clock`. The view and
 -- customer_credit_at are the same function, so that they cannot differ; it is inlined (hence no SET clause, and every
 -- name is qualified), a condition on the customer goes to the index, and a column that is not asked for costs nothing.
+-- Under row level security a COALESCE around a bound of `seq` would keep it out of the index: there is none.
 CREATE FUNCTION commissary.credit_positions(business uuid, until timestamptz, clock timestamptz)
     RETURNS TABLE (business_id uuid, customer_id uuid, last_seq bigint, balance numeric, current_credit_limit numeric,
         last_credit_limit numeric, unpaid numeric, past_due numeric, past_30 numeric, past_60 numeric, past_90 numeric,
@@ -36,7 +37,7 @@ CREATE FUNCTION commissary.credit_positions(business uuid, until timestamptz, cl
                                         OVER (ORDER BY b.seq DESC ROWS UNBOUNDED PRECEDING) AS paid_since
                                 FROM commissary.credit_ledger b
                                 WHERE b.business_id = c.business_id AND b.customer_id = c.customer_id AND b.seq <= e.last_seq
-                            ) p WHERE p.balance_before <= p.paid_since ORDER BY p.seq DESC LIMIT 1)
+                            ) p WHERE p.balance_before <= p.paid_since OR p.seq = 1 ORDER BY p.seq DESC LIMIT 1)
                     GROUP BY l.order_id HAVING bool_or(l.kind = 'charge')
                 ) o
             ) w WHERE w.since >= e.balance ORDER BY w.placed_seq DESC LIMIT 1) END
@@ -69,7 +70,8 @@ CREATE FUNCTION commissary.credit_positions(business uuid, until timestamptz, cl
                                 OVER (ORDER BY k.seq DESC ROWS UNBOUNDED PRECEDING) AS paid_since
                         FROM commissary.credit_ledger k
                         WHERE k.business_id = c.business_id AND k.customer_id = c.customer_id AND k.seq <= e.last_seq
-                    ) p WHERE p.balance_before <= p.paid_since OR p.created_at < clock - s.due - interval '2160 hours'
+                    ) p WHERE p.balance_before <= p.paid_since OR p.seq = 1
+                        OR p.created_at < clock - s.due - interval '2160 hours'
                     ORDER BY p.seq DESC LIMIT 1)
             GROUP BY l.order_id HAVING bool_or(l.kind = 'charge')
         ) o

@@ -24,7 +24,10 @@ pub const PLANTS: &[Plant] = &[
          UPDATE commissary.credit_ledger SET created_at = '1970-01-01Z' WHERE customer_id = '@c2' AND seq = 2",
         &[
             ("ledger_chain", "customer @c2 seq 2: created at 1970-01-01"),
-            ("aging", "customer @c2: a balance of 10.0000 is aged {0.0000,0.0000,0.0000,0.0000,10.0000}, by all its entries {10.0000,"),
+            (
+                "aging",
+                "customer @c2: a balance of 10.0000 is aged {0.0000,0.0000,0.0000,0.0000,10.0000}, by all its entries {10.0000,",
+            ),
         ],
     ),
     plant(

@@ -146,12 +146,8 @@ async fn one_customers_row_reads_only_recent_entries() {
     let database = support::database().await;
     let mut transaction = database.pool().begin().await.expect("a transaction");
     let now: DateTime<Utc> = sqlx::query_scalar("SELECT now()").fetch_one(&mut *transaction).await.expect("a clock");
-    let charge = |hours, cents| Entry {
-        kind: "charge",
-        cents,
-        order: Some(Uuid::new_v4()),
-        at: now - TimeDelta::hours(hours),
-    };
+    let charge =
+        |hours, cents| Entry { kind: "charge", cents, order: Some(Uuid::new_v4()), at: now - TimeDelta::hours(hours) };
     let payment = |hours, cents| Entry { kind: "payment", cents, order: None, at: now - TimeDelta::hours(hours) };
     // He always owes 50.00: whatever is read, it is not because the balance was zero.
     let mut long = vec![charge(20_001, 5_000)];

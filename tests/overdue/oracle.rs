@@ -103,15 +103,22 @@ pub fn walk(entries: &[Entry], now: DateTime<Utc>, limit_days: i64) -> Owed {
 
 /// The same account as the domain's pure form takes it.
 pub fn aged(entries: &[Entry]) -> Vec<AgedEntry> {
-    let aged =
-        |entry: &Entry| AgedEntry { amount: amount(entry.cents), order: entry.order.map(OrderId), created_at: entry.at };
+    let aged = |entry: &Entry| AgedEntry {
+        amount: amount(entry.cents),
+        order: entry.order.map(OrderId),
+        created_at: entry.at,
+    };
     entries.iter().map(aged).collect()
 }
 
 /// What the domain's pure form says, in the oracle's terms.
 pub fn in_cents(aging: &Aging) -> Owed {
     let buckets = [aging.not_due, aging.days_1_30, aging.days_31_60, aging.days_61_90, aging.days_over_90];
-    Owed { balance: cents(aging.balance.decimal()), buckets: buckets.map(|bucket| cents(bucket.decimal())), oldest: aging.oldest_unpaid_at }
+    Owed {
+        balance: cents(aging.balance.decimal()),
+        buckets: buckets.map(|bucket| cents(bucket.decimal())),
+        oldest: aging.oldest_unpaid_at,
+    }
 }
 
 pub fn cents(amount: Decimal) -> i64 {

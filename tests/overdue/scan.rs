@@ -44,7 +44,8 @@ fn counted(became_overdue: i64, cleared: i64, overdue_total: &str) -> Value {
 type Event = (i64, String, Decimal, Decimal, [Decimal; 5], Option<DateTime<Utc>>, DateTime<Utc>);
 
 async fn events(pool: &PgPool, shop: &Shop) -> Vec<Event> {
-    let sql = "SELECT seq, kind, overdue_amount, balance, ARRAY[not_due, days_1_30, days_31_60, days_61_90, days_over_90],
+    let sql =
+        "SELECT seq, kind, overdue_amount, balance, ARRAY[not_due, days_1_30, days_31_60, days_61_90, days_over_90],
             oldest_unpaid_at, created_at
         FROM commissary.overdue_events WHERE business_id = $1 AND customer_id = $2 ORDER BY seq";
     let rows = sqlx::query_as(sql).bind(shop.business).bind(shop.customer).fetch_all(pool).await.expect("events");
@@ -108,7 +109,8 @@ async fn while_a_scan_runs_other_businesses_buy_and_its_own_enqueues() {
     let scanning = engine(&database, day(60)).await;
     let business = BusinessId(scanned.business);
     let running = tokio::spawn(async move { scanning.serve(business).await });
-    let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'commissary.overdue_events'::regclass
+    let waits =
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'commissary.overdue_events'::regclass
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
     while !sqlx::query_scalar::<_, bool>(waits).fetch_one(pool).await.expect(waits) {
         assert!(!running.is_finished(), "the scan did not wait: {:?}", running.await);

@@ -28,14 +28,16 @@ WITH entry AS (
     SELECT v.customer_id, v.balance,
         ARRAY[v.not_due, v.days_1_30, v.days_31_60, v.days_61_90, v.days_over_90] AS shown,
         v.not_due + v.days_1_30 + v.days_31_60 + v.days_61_90 + v.days_over_90 AS shown_debt,
-        ARRAY[x.debt - x.past_due, x.past_due - x.past_30, x.past_30 - x.past_60, x.past_60 - x.past_90, x.past_90] AS due
+        CASE WHEN x.customer_id IS NULL THEN '{0,0,0,0,0}' ELSE
+            ARRAY[x.debt - x.past_due, x.past_due - x.past_30, x.past_30 - x.past_60, x.past_60 - x.past_90, x.past_90]
+        END AS due
     FROM commissary.customer_credit v
     LEFT JOIN expected x ON x.customer_id = v.customer_id
     WHERE v.business_id = $1 AND v.balance = coalesce(x.balance, 0)
 )
 SELECT v.detail AS "detail!", count(*) OVER () AS "violations!" FROM (
     SELECT c.customer_id, format('customer %s: a balance of %s is aged %s, by all its entries %s', c.customer_id,
-        c.balance, c.shown, coalesce(c.due, '{0,0,0,0,0}')) AS detail
+        c.balance, c.shown, c.due) AS detail
     FROM compared c
-    WHERE c.shown_debt <> greatest(c.balance, 0) OR c.shown <> coalesce(c.due, '{0,0,0,0,0}')
+    WHERE c.shown_debt <> greatest(c.balance, 0) OR c.shown <> c.due
 ) v ORDER BY v.customer_id LIMIT $2
