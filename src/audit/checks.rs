@@ -115,6 +115,18 @@ pub const CHECKS: &[Check] = &[
         "an office's order names an outlet"
     ),
     check!(
+        Some(11),
+        "aging",
+        "src/audit/sql/aging.sql",
+        "aging sums to the debt, and is what all entries together give"
+    ),
+    check!(
+        Some(11),
+        "overdue_events",
+        "src/audit/sql/overdue_events.sql",
+        "a customer becomes overdue and is cleared in turn, with aging that sums"
+    ),
+    check!(
         Some(12),
         "settlement_recomputed",
         "src/audit/sql/settlement_recomputed.sql",

@@ -9,6 +9,7 @@ mod credit;
 pub mod decide;
 pub mod effects;
 pub mod outcome;
+pub mod overdue;
 mod payload;
 mod refusal;
 pub mod request;

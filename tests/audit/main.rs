@@ -4,6 +4,7 @@
 #[path = "../fixtures/mod.rs"]
 mod fixtures;
 mod ledger_plants;
+mod overdue_plants;
 mod queue_plants;
 mod settlement_plants;
 mod subsidy_plants;
@@ -41,6 +42,7 @@ fn plants() -> impl Iterator<Item = &'static Plant> {
         .chain(subsidy_plants::PLANTS)
         .chain(queue_plants::PLANTS)
         .chain(settlement_plants::PLANTS)
+        .chain(overdue_plants::PLANTS)
 }
 
 /// Plants inside a transaction, looks as the reporter inside the same one, and rolls back.

@@ -24,6 +24,7 @@ const FACT_TABLES: &[&str] = &[
     "refunds",
     "refund_items",
     "stock_movements",
+    "overdue_events",
     "job_results",
 ];
 

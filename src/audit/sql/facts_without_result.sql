@@ -10,6 +10,8 @@ WITH facts AS (
     UNION ALL
     SELECT m.job_id, 'stock movement', m.movement_id, NULL FROM commissary.stock_movements m
     WHERE m.business_id = $1 AND m.job_id IS NOT NULL
+    UNION ALL
+    SELECT e.job_id, 'overdue event', e.event_id, NULL FROM commissary.overdue_events e WHERE e.business_id = $1
 )
 SELECT v.detail AS "detail!", count(*) OVER () AS "violations!" FROM (
     SELECT f.fact, f.id, f.seq, concat(f.fact, ' ', f.id, ' seq ' || f.seq, ': its job ', f.job_id,

@@ -15,6 +15,8 @@ SELECT 'refund_items', count(*) FROM commissary.refund_items t WHERE t.business_
 UNION ALL
 SELECT 'stock_movements', count(*) FROM commissary.stock_movements m WHERE m.business_id = $1
 UNION ALL
+SELECT 'overdue_events', count(*) FROM commissary.overdue_events e WHERE e.business_id = $1
+UNION ALL
 SELECT 'products', count(*) FROM commissary.products p WHERE p.business_id = $1
 UNION ALL
 SELECT 'settlement_statements', count(*) FROM commissary.settlement_statements s WHERE s.business_id = $1
