@@ -56,7 +56,12 @@ async fn stock(pool: &PgPool, shop: &Shop) -> i64 {
 }
 
 async fn budget_used(pool: &PgPool, shop: &Shop) -> String {
-    text(pool, shop, "SELECT sum(budget_used)::numeric(18,2)::text FROM commissary.subsidy_budgets WHERE business_id = $1").await
+    text(
+        pool,
+        shop,
+        "SELECT sum(budget_used)::numeric(18,2)::text FROM commissary.subsidy_budgets WHERE business_id = $1",
+    )
+    .await
 }
 
 /// Every invariant holds.
@@ -75,10 +80,15 @@ async fn audit_finds_nothing(pool: &PgPool, shop: &Shop) {
 
 /// A program that pays a third of any order of this month, to each customer at most 20.00.
 async fn third(pool: &PgPool, shop: &Shop) {
-    run(pool, shop, "INSERT INTO commissary.subsidy_programs
+    run(
+        pool,
+        shop,
+        "INSERT INTO commissary.subsidy_programs
             (business_id, name, organization_id, kind, value, budget_period, total_budget, per_customer_cap)
         SELECT $1, 'Third', organization_id, 'PERCENTAGE', 33, 'month', 1000, 20
-        FROM commissary.organizations WHERE business_id = $1").await;
+        FROM commissary.organizations WHERE business_id = $1",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,7 +101,10 @@ async fn partial_refunds_close_to_the_cent_and_give_back_to_budget_cap_and_stock
     let lines = json!([{"product_id": shop.product, "quantity": 3}, {"product_id": shop.product, "quantity": 2}]);
     let payload = json!({"customer_id": shop.customer, "outlet_id": shop.outlet, "lines": lines});
     let bought = completed(&engine, pool, &shop, "purchase", payload.clone()).await;
-    assert_eq!((&bought["total"], &bought["subsidy"], &bought["payable"]), (&json!("49.95"), &json!("16.48"), &json!("33.47")));
+    assert_eq!(
+        (&bought["total"], &bought["subsidy"], &bought["payable"]),
+        (&json!("49.95"), &json!("16.48"), &json!("33.47"))
+    );
     // The cap leaves 3.52, too little: it pays nothing until something was given back.
     assert_eq!(completed(&engine, pool, &shop, "purchase", shop.purchase(3)).await["subsidy"], json!("0.00"));
     run(pool, &shop, "UPDATE commissary.customers SET is_active = false WHERE business_id = $1").await;
@@ -100,12 +113,18 @@ async fn partial_refunds_close_to_the_cent_and_give_back_to_budget_cap_and_stock
     let order = &bought["order_id"];
     let one = json!({"order_id": order, "lines": [{"line_no": 1, "quantity": 1}]});
     let first = completed(&engine, pool, &shop, "refund", one).await;
-    assert_eq!((&first["total"], &first["subsidy_returned"], &first["credited"]), (&json!("9.99"), &json!("3.30"), &json!("6.69")));
+    assert_eq!(
+        (&first["total"], &first["subsidy_returned"], &first["credited"]),
+        (&json!("9.99"), &json!("3.30"), &json!("6.69"))
+    );
     assert_eq!(first["balance_after"], json!("56.75"), "33.47 + 29.97 − 6.69");
     assert_eq!((budget_used(pool, &shop).await.as_str(), stock(pool, &shop).await), ("13.18", 43));
     let lost = json!({"order_id": order, "lines": [{"line_no": 2, "quantity": 1}, {"line_no": 2, "quantity": 1}], "restock": false});
     let second = completed(&engine, pool, &shop, "refund", lost).await;
-    assert_eq!((&second["total"], &second["subsidy_returned"], &second["credited"]), (&json!("19.98"), &json!("6.59"), &json!("13.39")));
+    assert_eq!(
+        (&second["total"], &second["subsidy_returned"], &second["credited"]),
+        (&json!("19.98"), &json!("6.59"), &json!("13.39"))
+    );
     assert_eq!(stock(pool, &shop).await, 43, "not restocked");
 
     run(pool, &shop, "UPDATE commissary.customers SET is_active = true WHERE business_id = $1").await;
@@ -114,7 +133,10 @@ async fn partial_refunds_close_to_the_cent_and_give_back_to_budget_cap_and_stock
     assert_eq!(again["subsidy"], json!("9.90"), "the cap has room again: 6.59 of 20.00 are used");
     run(pool, &shop, "DELETE FROM commissary.subsidy_programs WHERE business_id = $1").await;
     let rest = completed(&engine, pool, &shop, "refund", json!({"order_id": order})).await;
-    assert_eq!((&rest["total"], &rest["subsidy_returned"], &rest["credited"]), (&json!("19.98"), &json!("6.59"), &json!("13.39")));
+    assert_eq!(
+        (&rest["total"], &rest["subsidy_returned"], &rest["credited"]),
+        (&json!("19.98"), &json!("6.59"), &json!("13.39"))
+    );
     assert_eq!(budget_used(pool, &shop).await, "9.90", "the budget of a deleted program gets its money back, too");
     let (_, reason, outcome) = decide(&engine, pool, &shop, "refund", json!({"order_id": order})).await;
     assert_eq!(reason.as_deref(), Some("over_returned"), "{outcome}");
@@ -130,14 +152,24 @@ async fn a_budget_whose_period_is_over_gets_nothing_back() {
     let shop = Shop::open(pool, 1_000, 50).await;
     third(pool, &shop).await;
     let bought = completed(&before, pool, &shop, "purchase", shop.purchase(2)).await;
-    let lines = |quantity: u32| json!({"order_id": bought["order_id"], "lines": [{"line_no": 1, "quantity": quantity}]});
+    let lines =
+        |quantity: u32| json!({"order_id": bought["order_id"], "lines": [{"line_no": 1, "quantity": quantity}]});
     assert_eq!(completed(&before, pool, &shop, "refund", lines(1)).await["subsidy_returned"], json!("3.30"));
     assert_eq!(budget_used(pool, &shop).await, "3.30");
     let late = completed(&after, pool, &shop, "refund", lines(1)).await;
-    assert_eq!((&late["subsidy_returned"], &late["credited"]), (&json!("3.30"), &json!("6.70")), "the customer gets no more");
+    assert_eq!(
+        (&late["subsidy_returned"], &late["credited"]),
+        (&json!("3.30"), &json!("6.70")),
+        "the customer gets no more"
+    );
     assert_eq!(budget_used(pool, &shop).await, "3.30", "its period is over");
-    let entries = text(pool, &shop, "SELECT string_agg(applied_amount::numeric(18,2) || ' ' || returned_to_budget::numeric(18,2),
-            ', ' ORDER BY created_at) FROM commissary.subsidy_ledger WHERE business_id = $1").await;
+    let entries = text(
+        pool,
+        &shop,
+        "SELECT string_agg(applied_amount::numeric(18,2) || ' ' || returned_to_budget::numeric(18,2),
+            ', ' ORDER BY created_at, applied_amount DESC) FROM commissary.subsidy_ledger WHERE business_id = $1",
+    )
+    .await;
     assert_eq!(entries, "6.60 0.00, -3.30 3.30, -3.30 0.00");
     audit_finds_nothing(pool, &shop).await;
 }
@@ -231,9 +263,12 @@ async fn a_refund_of_an_old_order_does_not_make_recent_charges_overdue() {
     assert_eq!(buy().await.1.as_deref(), Some("customer_overdue"));
     // One batch: what remains of the old order is overdue until the second refund.
     let one = json!({"order_id": old, "lines": [{"line_no": 1, "quantity": 1}]});
-    for (key, kind, payload) in
-        [("1", "refund", &one), ("2", "purchase", &shop.purchase(1)), ("3", "refund", &one), ("4", "purchase", &shop.purchase(1))]
-    {
+    for (key, kind, payload) in [
+        ("1", "refund", &one),
+        ("2", "purchase", &shop.purchase(1)),
+        ("3", "refund", &one),
+        ("4", "purchase", &shop.purchase(1)),
+    ] {
         shop.enqueue(pool, kind, key, payload).await;
     }
     serve_all(&after, &shop).await;
@@ -241,7 +276,10 @@ async fn a_refund_of_an_old_order_does_not_make_recent_charges_overdue() {
     assert_eq!((second.1.as_deref(), &second.2["overdue_amount"]), (Some("customer_overdue"), &json!("10.00")));
     let new = shop.result(pool, "4").await.expect("it was decided").2["order_id"].clone();
     // A refund of the recent charge itself leaves nothing owed, and nothing to hide an overdue amount behind.
-    assert_eq!(completed(&after, pool, &shop, "refund", json!({"order_id": new})).await["balance_after"], json!("0.00"));
+    assert_eq!(
+        completed(&after, pool, &shop, "refund", json!({"order_id": new})).await["balance_after"],
+        json!("0.00")
+    );
     assert_eq!(buy().await.0, "completed");
     audit_finds_nothing(pool, &shop).await;
 }
