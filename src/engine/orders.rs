@@ -96,11 +96,9 @@ pub(super) async fn load_returned(
     }
     let lines = sqlx::query_file!("src/engine/sql/load_returned_lines.sql", business.0, &ids);
     for row in lines.fetch_all(&mut *connection).await? {
+        let line_no = rows::pieces(row.line_no)?;
         let order = orders.get_mut(&OrderId(row.order_id));
-        if let Some(line) = order
-            .and_then(|order| Some((order, rows::pieces(row.line_no).ok()?)))
-            .and_then(|(order, line_no)| order.lines.get_mut(&line_no))
-        {
+        if let Some(line) = order.and_then(|order| order.lines.get_mut(&line_no)) {
             line.returned = rows::pieces(row.quantity)?;
             line.returned_total = rows::amount(row.total)?;
         }

@@ -8,9 +8,10 @@ use proptest::test_runner::TestCaseError;
 use rust_decimal::Decimal;
 
 use super::fixture::*;
+use super::refunds::check_refund;
 use super::worlds::{broken_worlds, cents, jobs, worlds};
 use crate::domain::decide::{Job, apply, decide};
-use crate::domain::effects::{CreditEntry, CreditKind, Effects, Purchase, Refund};
+use crate::domain::effects::{CreditEntry, CreditKind, Effects, Purchase};
 use crate::domain::outcome::Decision;
 use crate::domain::snapshot::{BudgetPeriod, Customer, Program, ProgramKind, Snapshot};
 use crate::ids::ProgramId;
@@ -119,35 +120,6 @@ fn entry(fact: &Effects) -> Option<&CreditEntry> {
     }
 }
 
-/// What must hold of every refund, computed in whole cents from the order as it stood.
-fn check_refund(world: &Snapshot, refund: &Refund) -> Result<(), TestCaseError> {
-    let order = &world.orders[&refund.order];
-    let (mut returned, mut step) = (0, 0);
-    for (line_no, line) in &order.lines {
-        let items: Vec<_> = refund.items.iter().filter(|item| item.line_no == *line_no).collect();
-        prop_assert!(items.len() <= 1, "a line stands once");
-        let quantity = items.iter().map(|item| item.quantity).sum::<u32>();
-        prop_assert!(line.returned + quantity <= line.quantity);
-        // A line's total is price × quantity, so that every piece comes to the price.
-        let price = in_cents(line.line_total) / i64::from(line.quantity);
-        let cents = items.iter().map(|item| in_cents(item.total)).sum::<i64>();
-        prop_assert_eq!(cents, price * i64::from(quantity));
-        returned += price * i64::from(line.returned);
-        step += cents;
-    }
-    let (bought, subsidy) = (in_cents(order.total), in_cents(order.subsidy));
-    let share = |cumulative: i64| if bought == 0 { 0 } else { (2 * subsidy * cumulative + bought) / (2 * bought) };
-    prop_assert_eq!(in_cents(refund.total), step);
-    prop_assert_eq!(in_cents(refund.subsidy_returned), share(returned + step) - share(returned));
-    prop_assert_eq!(in_cents(refund.credited), step - in_cents(refund.subsidy_returned));
-    prop_assert!(!refund.credited.is_negative() && !refund.subsidy_returned.is_negative());
-    prop_assert_eq!(refund.entry.amount, refund.credited.negated());
-    prop_assert_eq!(refund.entry.customer, order.customer);
-    let reversed = refund.reversal.as_ref().map_or(Amount::ZERO, |reversal| reversal.amount);
-    prop_assert_eq!(reversed, refund.subsidy_returned);
-    Ok(())
-}
-
 fn total(start: Amount, amounts: impl IntoIterator<Item = Amount>) -> Amount {
     amounts.into_iter().fold(start, |sum, amount| sum.plus(amount).expect("small"))
 }
@@ -225,7 +197,7 @@ impl Offer {
     }
 }
 
-fn in_cents(amount: Amount) -> i64 {
+pub fn in_cents(amount: Amount) -> i64 {
     let hundredfold = amount.decimal() * Decimal::ONE_HUNDRED;
     i64::try_from(hundredfold).expect("whole cents")
 }

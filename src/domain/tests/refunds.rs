@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
 use serde_json::json;
 
 use super::fixture::*;
+use super::properties::in_cents;
 use crate::domain::decide::{apply, decide};
 use crate::domain::effects::{CreditKind, Effects, Refund};
 use crate::domain::outcome::{Decision, Reason, Refusal};
@@ -235,6 +237,35 @@ fn payloads_are_read_strictly() {
         assert_eq!(read(rest).expect_err(rest).field, field, "{rest}");
     }
     assert_eq!(parse(Kind::Refund, "{}", DOLLARS).expect_err("nothing is named").field, "order_id");
+}
+
+/// What must hold of every refund, computed in whole cents from the order as it stood.
+pub fn check_refund(world: &Snapshot, refund: &Refund) -> Result<(), TestCaseError> {
+    let order = &world.orders[&refund.order];
+    let (mut returned, mut step) = (0, 0);
+    for (line_no, line) in &order.lines {
+        let items: Vec<_> = refund.items.iter().filter(|item| item.line_no == *line_no).collect();
+        prop_assert!(items.len() <= 1, "a line stands once");
+        let quantity = items.iter().map(|item| item.quantity).sum::<u32>();
+        prop_assert!(line.returned + quantity <= line.quantity);
+        // A line's total is price × quantity, so that every piece comes to the price.
+        let price = in_cents(line.line_total) / i64::from(line.quantity);
+        let cents = items.iter().map(|item| in_cents(item.total)).sum::<i64>();
+        prop_assert_eq!(cents, price * i64::from(quantity));
+        returned += price * i64::from(line.returned);
+        step += cents;
+    }
+    let (bought, subsidy) = (in_cents(order.total), in_cents(order.subsidy));
+    let share = |cumulative: i64| if bought == 0 { 0 } else { (2 * subsidy * cumulative + bought) / (2 * bought) };
+    prop_assert_eq!(in_cents(refund.total), step);
+    prop_assert_eq!(in_cents(refund.subsidy_returned), share(returned + step) - share(returned));
+    prop_assert_eq!(in_cents(refund.credited), step - in_cents(refund.subsidy_returned));
+    prop_assert!(!refund.credited.is_negative() && !refund.subsidy_returned.is_negative());
+    prop_assert_eq!(refund.entry.amount, refund.credited.negated());
+    prop_assert_eq!(refund.entry.customer, order.customer);
+    let reversed = refund.reversal.as_ref().map_or(Amount::ZERO, |reversal| reversal.amount);
+    prop_assert_eq!(reversed, refund.subsidy_returned);
+    Ok(())
 }
 
 /// Lines of price and quantity, the subsidy's percentage, the currency's decimals, and in which steps what is returned.

@@ -173,7 +173,7 @@ fn place(world: &mut Snapshot, number: u128, (mut order, program, runs): (Placed
         }
         Some(program) => {
             let mut key = program.budget_key(&world.moment);
-            key.period_start = key.period_start - TimeDelta::days(366);
+            key.period_start -= TimeDelta::days(366);
             order.budget = Some(key);
         }
     }
