@@ -13,6 +13,7 @@ pub mod overdue;
 mod payload;
 mod refusal;
 pub mod request;
+mod returns;
 pub mod snapshot;
 mod subsidy;
 

@@ -10,8 +10,10 @@
 mod aside;
 mod control;
 mod load;
+mod orders;
 mod overdue;
 mod process;
+mod returns;
 mod rows;
 mod serve;
 mod settlement;
