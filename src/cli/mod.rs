@@ -5,6 +5,7 @@ mod bench;
 mod cluster;
 mod enqueue;
 mod migrate;
+mod report;
 mod result;
 mod worker;
 
@@ -41,6 +42,8 @@ enum Command {
     Enqueue(enqueue::EnqueueArgs),
     /// Print a request's result
     Result(result::ResultArgs),
+    /// Write a report of what the ledgers say
+    Report(report::ReportArgs),
     /// Measure the standard workload on this machine
     Bench(bench::BenchArgs),
     /// Decide and record what waits in the queues
@@ -80,6 +83,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ended> {
         Command::Migrate => migrate::run(&settings).await,
         Command::Enqueue(args) => enqueue::run(args, &settings).await,
         Command::Result(args) => result::run(args, &settings).await,
+        Command::Report(args) => report::run(&args, &settings).await,
         Command::Bench(args) => bench::run(args, &settings).await,
         Command::Worker(args) => worker::run(args, &settings).await,
         Command::Cluster(args) => cluster::run(args).await,
