@@ -172,7 +172,7 @@ fn program_columns(program: &Program, currency: Currency) -> Value {
 }
 
 /// Like [`Currency::format`], for a value that may exceed what an amount holds.
-pub(super) fn format_decimal(value: Decimal, currency: Currency) -> String {
+pub(crate) fn format_decimal(value: Decimal, currency: Currency) -> String {
     let mut value = currency.round(value);
     value.rescale(currency.exponent());
     value.to_string()
