@@ -57,6 +57,10 @@ ids! {
     OrderId,
     /// An entry of the subsidy ledger.
     SubsidyEntryId,
+    /// A refund: pieces of an order taken back.
+    RefundId,
+    /// A movement of stock that is neither a sale nor a return.
+    MovementId,
     /// A settlement period: a calendar month of one business.
     PeriodId,
 }

@@ -14,6 +14,9 @@ pub struct Amount(Decimal);
 /// Amounts are below 10^14 in size: what `numeric(18,4)` holds (DOMAIN, "Payload").
 pub const AMOUNT_LIMIT: Decimal = Decimal::from_parts(276_447_232, 23_283, 0, false, 0);
 
+/// The decimals that `numeric(18,4)` has.
+const STORED_DECIMALS: u32 = 4;
+
 /// The sum or product does not fit in `numeric(18,4)`; no such amount can be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the amount does not fit in numeric(18,4): it must be below 10^14")]
@@ -72,6 +75,46 @@ impl Amount {
         let hundredfold = self.0.checked_mul(percent).ok_or(OutOfRange)?;
         let exact = hundredfold.checked_div(Decimal::ONE_HUNDRED).ok_or(OutOfRange)?;
         Self::new(currency.round(exact))
+    }
+
+    /// `self × part ÷ whole`, rounded once to the currency: what falls to so much of a whole. Of a whole of zero it is
+    /// zero. Exact: 128 bits hold any product of two amounts, which a decimal of 96 bits would round silently.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] if the result cannot be stored, or one of the three is negative.
+    pub fn share(self, part: Self, whole: Self, currency: Currency) -> Result<Self, OutOfRange> {
+        self.proportion(part.smallest_units()?, whole.smallest_units()?, currency)
+    }
+
+    /// `self × part ÷ whole`, rounded once to the currency: what falls to so many of so many pieces. Of no pieces it
+    /// is zero.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] if the result cannot be stored, or the amount is negative.
+    pub fn share_of_pieces(self, part: u32, whole: u32, currency: Currency) -> Result<Self, OutOfRange> {
+        self.proportion(part.into(), whole.into(), currency)
+    }
+
+    /// Rounded half away from zero: half up, since nothing here is negative.
+    fn proportion(self, part: u128, whole: u128, currency: Currency) -> Result<Self, OutOfRange> {
+        if whole == 0 {
+            return Ok(Self::ZERO);
+        }
+        let coarseness = 10_u128.checked_pow(STORED_DECIMALS.saturating_sub(currency.exponent)).ok_or(OutOfRange)?;
+        let divisor = whole.checked_mul(coarseness).ok_or(OutOfRange)?;
+        let product = self.smallest_units()?.checked_mul(part).ok_or(OutOfRange)?;
+        let rest = product.checked_rem(divisor).ok_or(OutOfRange)?;
+        let rounded_up = u128::from(rest >= divisor.div_ceil(2));
+        let minor = product.checked_div(divisor).and_then(|whole| whole.checked_add(rounded_up)).ok_or(OutOfRange)?;
+        let minor = i128::try_from(minor).map_err(|_| OutOfRange)?;
+        Decimal::try_from_i128_with_scale(minor, currency.exponent).map_err(|_| OutOfRange).and_then(Self::new)
+    }
+
+    /// The amount in units of the fourth decimal.
+    fn smallest_units(self) -> Result<u128, OutOfRange> {
+        let mut value = self.0;
+        value.rescale(STORED_DECIMALS);
+        u128::try_from(value.mantissa()).map_err(|_| OutOfRange)
     }
 
     /// The amount with its sign turned.
@@ -156,6 +199,31 @@ mod tests {
         for (exact, rounded) in [("0.005", "0.01"), ("-0.005", "-0.01"), ("2.345", "2.35"), ("2.344", "2.34")] {
             assert_eq!(dollars.round(dec(exact)), dec(rounded), "{exact}");
         }
+    }
+
+    #[test]
+    fn a_share_is_rounded_once_and_exactly() {
+        let amount = |text| Amount::new(dec(text)).expect("in range");
+        let cents = Currency::with_exponent(2);
+        for (whole, part, of, share) in [
+            ("10.00", "1.00", "3.00", "3.33"),
+            ("10.00", "2.00", "3.00", "6.67"),
+            ("0.01", "1.00", "2.00", "0.01"),
+            ("0.01", "0.99", "2.00", "0.00"),
+            ("5.00", "0.00", "0.00", "0.00"),
+            // The product has 32 digits: a decimal would have rounded it.
+            ("99999999999999.99", "99999999999999.98", "99999999999999.99", "99999999999999.98"),
+        ] {
+            assert_eq!(
+                amount(whole).share(amount(part), amount(of), cents),
+                Ok(amount(share)),
+                "{whole} × {part} ÷ {of}"
+            );
+        }
+        assert_eq!(amount("100").share_of_pieces(1, 3, Currency::with_exponent(0)), Ok(amount("33")));
+        assert_eq!(amount("1.2345").share_of_pieces(1, 2, Currency::with_exponent(4)), Ok(amount("0.6173")));
+        assert_eq!(amount("-1").share_of_pieces(1, 2, cents), Err(OutOfRange));
+        assert_eq!(Amount::MAX.share_of_pieces(3, 2, cents), Err(OutOfRange));
     }
 
     #[test]

@@ -49,6 +49,7 @@ pub(super) fn next_entry(
         balance_after: account.balance.plus(amount)?,
         credit_limit: customer.credit_limit,
         order: None,
+        refund: None,
         reference: None,
         created_at: account.last_at.map_or(now, |last| last.max(now)),
     })
@@ -65,8 +66,14 @@ pub(super) fn append(account: &mut Account, entry: &CreditEntry) {
         CreditKind::Charge => {
             account.recent_charges = account.recent_charges.plus(entry.amount).unwrap_or_else(|OutOfRange| highest());
         }
-        CreditKind::Payment => {}
+        // What a refund takes off the recent charges depends on its order: see `take_back`.
+        CreditKind::Payment | CreditKind::Refund => {}
     }
+}
+
+/// Takes what was credited for an order whose charge is recent off the recent charges.
+pub(super) fn take_back(account: &mut Account, credited: Amount) {
+    account.recent_charges = account.recent_charges.minus(credited).unwrap_or(Amount::ZERO);
 }
 
 fn highest() -> Amount {

@@ -4,16 +4,19 @@
 //! Both are pure. `decide` is total: no snapshot and no request makes it panic. It computes nothing itself: the
 //! leaves (`basket`, `subsidy`, `credit`) compute, and here stands what follows from it.
 
+use std::sync::Arc;
+
 use super::basket::{self, PricedLine};
 use super::credit;
-use super::effects::{CreditEntry, CreditKind, Effects, Order, Purchase};
+use super::effects::{CreditEntry, CreditKind, Effects, Order, Purchase, Refund, Reversal, StockMovement};
 use super::outcome::{Decision, Refusal};
 use super::refusal;
-use super::request::{Malformed, PaymentRequest, PurchaseRequest, Request};
-use super::snapshot::{Budget, Customer, OverduePolicy, Snapshot};
+use super::request::{Malformed, PaymentRequest, PurchaseRequest, RefundRequest, Request, StockRequest};
+use super::returns::{self, Sums};
+use super::snapshot::{Budget, Customer, OverduePolicy, PlacedOrder, Product, Program, Snapshot};
 use super::subsidy::{self, Asking};
-use crate::ids::{CustomerId, JobId, OrderId, SubsidyEntryId};
-use crate::money::Amount;
+use crate::ids::{CustomerId, JobId, MovementId, OrderId, ProductId, RefundId, SubsidyEntryId};
+use crate::money::{Amount, OutOfRange};
 
 /// A job to decide. Its ids are drawn before, because randomness is an input.
 #[derive(Clone, Debug)]
@@ -24,6 +27,10 @@ pub struct Job {
     pub order_id: OrderId,
     /// A fresh id for the subsidy entry it may make.
     pub entry_id: SubsidyEntryId,
+    /// A fresh id for the refund it may make.
+    pub refund_id: RefundId,
+    /// A fresh id for the movement of stock it may make.
+    pub movement_id: MovementId,
     /// What it asks for, or what is malformed about that.
     pub request: Result<Request, Malformed>,
 }
@@ -34,6 +41,8 @@ pub fn decide(snapshot: &Snapshot, job: &Job) -> Decision {
     let effects = match &job.request {
         Ok(Request::Purchase(request)) => purchase(snapshot, job, request),
         Ok(Request::Payment(request)) => payment(snapshot, request),
+        Ok(Request::Refund(request)) => refund(snapshot, job, request),
+        Ok(Request::Stock(request)) => stock(snapshot, job, request),
         Ok(Request::OverdueScan | Request::SettlementClose(_)) => Err(refusal::control_in_a_batch()),
         Err(wrong) => Err(refusal::malformed(wrong)),
     };
@@ -139,6 +148,65 @@ fn payment(snapshot: &Snapshot, request: &PaymentRequest) -> Result<Effects, Ref
     Ok(Effects::Payment(CreditEntry { reference: request.reference.clone(), ..entry }))
 }
 
+/// A refund proceeds also for an inactive customer or product. The subsidy's share is never credited to the customer.
+fn refund(snapshot: &Snapshot, job: &Job, request: &RefundRequest) -> Result<Effects, Refusal> {
+    let currency = snapshot.business.currency;
+    let order = snapshot.orders.get(&request.order).ok_or_else(|| refusal::unknown_order(request.order))?;
+    let customer = customer(snapshot, order.customer)?;
+    let pieces = returns::pieces(order, request.lines.as_deref())
+        .map_err(|over| refusal::over_returned(request.order, &over))?;
+    let out_of_range = |OutOfRange| refusal::refund_out_of_range();
+    let items = returns::items(order, &pieces, currency).map_err(out_of_range)?;
+    let Sums { total, subsidy, credited } = returns::sums(order, &items, currency).map_err(out_of_range)?;
+    if request.restock {
+        returns::check_room(snapshot, &items).map_err(|unknown| {
+            unknown
+                .map_or_else(refusal::restock_out_of_range, |(line, product)| refusal::unknown_product(line, product))
+        })?;
+    }
+    let now = snapshot.moment.now;
+    let entry = credit::next_entry(order.customer, customer, CreditKind::Refund, credited.negated(), now)
+        .map_err(out_of_range)?;
+    Ok(Effects::Refund(Box::new(Refund {
+        refund_id: job.refund_id,
+        order: request.order,
+        items,
+        total,
+        subsidy_returned: subsidy,
+        credited,
+        entry: CreditEntry { order: Some(request.order), refund: Some(job.refund_id), ..entry },
+        is_recent: order.placed_at >= snapshot.business.recent_since(now),
+        restocked: request.restock,
+        reversal: reversal(snapshot, job, order, subsidy),
+    })))
+}
+
+/// What is taken back of the subsidy: the budget gets it only while the period that paid still runs.
+fn reversal(snapshot: &Snapshot, job: &Job, order: &PlacedOrder, amount: Amount) -> Option<Reversal> {
+    let budget = order.budget.filter(|_| amount.is_positive())?;
+    let returned_to_budget = if budget.runs_at(&snapshot.moment) { amount } else { Amount::ZERO };
+    Some(Reversal { entry_id: job.entry_id, budget, amount, returned_to_budget })
+}
+
+/// A receipt or an adjustment, also of an inactive product.
+fn stock(snapshot: &Snapshot, job: &Job, request: &StockRequest) -> Result<Effects, Refusal> {
+    let StockRequest { product: id, kind, delta, reason } = request;
+    let product = snapshot.products.get(id).ok_or_else(|| refusal::unknown_stock(*id))?;
+    let stock_after = product.stock.checked_add(*delta).ok_or_else(|| refusal::stock_out_of_range(*kind))?;
+    if stock_after.is_negative() {
+        return Err(refusal::stock_below_zero(*id, *delta, product.stock));
+    }
+    Ok(Effects::Stock(StockMovement {
+        movement_id: job.movement_id,
+        product: *id,
+        kind: *kind,
+        delta: *delta,
+        reason: reason.clone(),
+        stock_after,
+        created_at: snapshot.moment.now,
+    }))
+}
+
 /// Carries a decision's effects into the snapshot: stock, account, budget and per-customer cap are afterwards what a
 /// snapshot loaded after their commit would show.
 ///
@@ -148,12 +216,14 @@ pub fn apply(snapshot: &mut Snapshot, effects: &Effects) {
     match effects {
         Effects::Purchase(purchase) => apply_purchase(snapshot, purchase),
         Effects::Payment(entry) => append(snapshot, entry),
+        Effects::Refund(refund) => apply_refund(snapshot, refund),
+        Effects::Stock(movement) => product(snapshot, movement.product).stock = movement.stock_after,
     }
 }
 
 fn apply_purchase(snapshot: &mut Snapshot, purchase: &Purchase) {
     for item in &purchase.items {
-        let product = snapshot.products.get_mut(&item.product).expect("the purchase was decided on this snapshot");
+        let product = product(snapshot, item.product);
         product.stock = product.stock.saturating_sub(i64::from(item.quantity));
     }
     append(snapshot, &purchase.charge);
@@ -167,7 +237,51 @@ fn apply_purchase(snapshot: &mut Snapshot, purchase: &Purchase) {
     }
 }
 
+fn apply_refund(snapshot: &mut Snapshot, refund: &Refund) {
+    let order = snapshot.orders.get_mut(&refund.order).expect("the refund was decided on this snapshot");
+    returns::record(order, &refund.items, refund.subsidy_returned);
+    for item in refund.items.iter().filter(|_| refund.restocked) {
+        let product = product(snapshot, item.product);
+        product.stock = product.stock.saturating_add(item.quantity.into());
+    }
+    append(snapshot, &refund.entry);
+    if refund.is_recent {
+        credit::take_back(&mut account(snapshot, refund.entry.customer).account, refund.credited);
+    }
+    if let Some(reversal) = &refund.reversal {
+        give_back(snapshot, refund.entry.customer, reversal);
+    }
+}
+
+/// Lowers the use of the budget and of the customer's cap. A total that stood above its program's only because more
+/// was used falls with the use, as it would at the next load.
+fn give_back(snapshot: &mut Snapshot, customer: CustomerId, reversal: &Reversal) {
+    let (key, amount) = (reversal.budget, reversal.returned_to_budget);
+    let of_key = |program: &&Arc<Program>| program.program_id == key.program && program.budget_period == key.period;
+    let program_total = snapshot
+        .programs
+        .values()
+        .flatten()
+        .find(of_key)
+        .map(|program| program.total_budget)
+        .filter(|_| amount.is_positive());
+    if let Some(budget) = snapshot.budgets.get_mut(&key) {
+        budget.used = budget.used.minus(amount).unwrap_or_default();
+        budget.total = program_total.map_or(budget.total, |total| total.max(budget.used));
+    }
+    if let Some(used) = snapshot.cap_used.get_mut(&(key, customer)) {
+        *used = used.minus(amount).unwrap_or_default();
+    }
+}
+
+fn product(snapshot: &mut Snapshot, id: ProductId) -> &mut Product {
+    snapshot.products.get_mut(&id).expect("the effects were decided on this snapshot")
+}
+
+fn account(snapshot: &mut Snapshot, id: CustomerId) -> &mut Customer {
+    snapshot.customers.get_mut(&id).expect("the entry was decided on this snapshot")
+}
+
 fn append(snapshot: &mut Snapshot, entry: &CreditEntry) {
-    let customer = snapshot.customers.get_mut(&entry.customer).expect("the entry was decided on this snapshot");
-    credit::append(&mut customer.account, entry);
+    credit::append(&mut account(snapshot, entry.customer).account, entry);
 }

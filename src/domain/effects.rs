@@ -8,7 +8,8 @@ use rust_decimal::Decimal;
 
 use super::snapshot::{BudgetKey, Program, text_enum};
 use crate::ids::{
-    CustomerId, OfficeId, OrderId, OrganizationId, OutletId, ProductId, ProgramId, SubsidyEntryId, TeamId,
+    CustomerId, MovementId, OfficeId, OrderId, OrganizationId, OutletId, ProductId, ProgramId, RefundId,
+    SubsidyEntryId, TeamId,
 };
 use crate::money::Amount;
 
@@ -19,6 +20,10 @@ pub enum Effects {
     Purchase(Box<Purchase>),
     /// A payment: one negative credit entry.
     Payment(CreditEntry),
+    /// A refund: its lines, a credit entry, perhaps stock, perhaps a negative subsidy entry.
+    Refund(Box<Refund>),
+    /// A change of stock that is neither a sale nor a return.
+    Stock(StockMovement),
 }
 
 /// What a completed purchase writes.
@@ -83,6 +88,8 @@ text_enum! {
         Charge = "charge",
         /// A payment: amount < 0.
         Payment = "payment",
+        /// Pieces of an order taken back: amount ≤ 0.
+        Refund = "refund",
     }
 }
 
@@ -103,8 +110,10 @@ pub struct CreditEntry {
     pub balance_after: Amount,
     /// The limit in force.
     pub credit_limit: Amount,
-    /// The order charged.
+    /// The order charged or refunded.
     pub order: Option<OrderId>,
+    /// The refund credited.
+    pub refund: Option<RefundId>,
     /// The payer's reference.
     pub reference: Option<String>,
     /// The decision's time, never before the predecessor's.
@@ -128,6 +137,86 @@ pub struct Subsidy {
     pub cap_used_before: Option<Amount>,
     /// The program's whole state at that moment.
     pub program: Arc<Program>,
+}
+
+/// What a completed refund writes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refund {
+    /// Its id.
+    pub refund_id: RefundId,
+    /// Of which order.
+    pub order: OrderId,
+    /// The lines returned, by number, each once.
+    pub items: Vec<RefundItem>,
+    /// Σ of the lines.
+    pub total: Amount,
+    /// The employer's share of it: never credited to the customer.
+    pub subsidy_returned: Amount,
+    /// The customer's share of it: `total − subsidy_returned`.
+    pub credited: Amount,
+    /// The entry of `−credited`.
+    pub entry: CreditEntry,
+    /// Whether the order's charge is not yet older than the overdue limit.
+    pub is_recent: bool,
+    /// Whether the pieces go back into stock.
+    pub restocked: bool,
+    /// The subsidy's reversal, if its share is not zero.
+    pub reversal: Option<Reversal>,
+}
+
+/// Pieces of an order's line that are returned.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RefundItem {
+    /// The line's number in the order.
+    pub line_no: u32,
+    /// What.
+    pub product: ProductId,
+    /// How many pieces.
+    pub quantity: u32,
+    /// For how much.
+    pub total: Amount,
+}
+
+/// A negative entry of the subsidy ledger.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reversal {
+    /// The entry's id.
+    pub entry_id: SubsidyEntryId,
+    /// The budget that had paid.
+    pub budget: BudgetKey,
+    /// What is taken back; above zero.
+    pub amount: Amount,
+    /// What of it the budget may spend again: all while its period runs, else nothing.
+    pub returned_to_budget: Amount,
+}
+
+text_enum! {
+    /// What changes stock beside sales and returns.
+    MovementKind {
+        /// Pieces arrived.
+        Receipt = "receipt",
+        /// Pieces were found or lost.
+        Adjustment = "adjustment",
+    }
+}
+
+/// A movement of stock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StockMovement {
+    /// Its id.
+    pub movement_id: MovementId,
+    /// Of which product.
+    pub product: ProductId,
+    /// What it is.
+    pub kind: MovementKind,
+    /// By how many pieces; not zero.
+    pub delta: i64,
+    /// Why.
+    pub reason: String,
+    /// The pieces on hand after it.
+    pub stock_after: i64,
+    /// The decision's time.
+    pub created_at: DateTime<Utc>,
 }
 
 /// How one candidate program fared: an element of the `evaluation`.

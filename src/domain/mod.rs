@@ -12,6 +12,7 @@ pub mod outcome;
 mod payload;
 mod refusal;
 pub mod request;
+mod returns;
 pub mod snapshot;
 mod subsidy;
 

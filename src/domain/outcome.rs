@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::credit;
-use super::effects::{Candidate, CreditEntry, Effects, Purchase, Subsidy};
+use super::effects::{Candidate, CreditEntry, Effects, Purchase, Refund, Subsidy};
 use super::snapshot::{Program, ProgramKind, text_enum};
 use crate::money::{Amount, Currency};
 
@@ -56,6 +56,10 @@ text_enum! {
         CustomerOverdue = "customer_overdue",
         /// The charge would take the balance over the credit limit.
         CreditLimitExceeded = "credit_limit_exceeded",
+        /// No such order.
+        UnknownOrder = "unknown_order",
+        /// More would be returned than was bought and not yet returned.
+        OverReturned = "over_returned",
     }
 }
 
@@ -66,6 +70,8 @@ impl Effects {
         match self {
             Self::Purchase(purchase) => purchase_outcome(purchase, currency),
             Self::Payment(entry) => payment_outcome(entry, currency),
+            Self::Refund(refund) => refund_outcome(refund, currency),
+            Self::Stock(movement) => json!({ "product_id": movement.product, "stock_after": movement.stock_after }),
         }
     }
 }
@@ -93,6 +99,17 @@ fn payment_outcome(entry: &CreditEntry, currency: Currency) -> Value {
         "amount": currency.format(entry.amount.negated()),
         "balance_after": currency.format(entry.balance_after),
         "available": available(entry, currency),
+    })
+}
+
+fn refund_outcome(refund: &Refund, currency: Currency) -> Value {
+    json!({
+        "refund_id": refund.refund_id,
+        "order_id": refund.order,
+        "total": currency.format(refund.total),
+        "subsidy_returned": currency.format(refund.subsidy_returned),
+        "credited": currency.format(refund.credited),
+        "balance_after": currency.format(refund.entry.balance_after),
     })
 }
 

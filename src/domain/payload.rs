@@ -20,6 +20,9 @@ const TEXT_CHARS_MAX: usize = 200;
 /// The most pieces of one line: what a Postgres `integer` holds.
 const QUANTITY_MAX: u32 = 2_147_483_647;
 
+/// A blank for some locales, though no longer for Unicode.
+const MONGOLIAN_VOWEL_SEPARATOR: char = '\u{180e}';
+
 /// What is wrong with a value; the field's name is added by [`Fields`].
 type Wrong = Cow<'static, str>;
 
@@ -115,6 +118,29 @@ pub(super) fn quantity(value: &RawValue) -> Result<u32, Wrong> {
         .and_then(|number| u32::try_from(number).ok())
         .filter(|quantity| (1..=QUANTITY_MAX).contains(quantity))
         .ok_or_else(|| Cow::Owned(format!("must be a whole number from 1 to {QUANTITY_MAX}, not a string")))
+}
+
+/// A whole number of 64 bits, either sign but not zero, not a string.
+pub(super) fn delta(value: &RawValue) -> Result<i64, Wrong> {
+    let number = Some(value.get()).filter(|text| is_number(text));
+    number
+        .and_then(|text| exact(text, 0).ok())
+        .and_then(|number| i64::try_from(number).ok())
+        .filter(|delta| *delta != 0)
+        .ok_or(Cow::Borrowed("must be a whole number other than 0 and below 2^63 in size, not a string"))
+}
+
+/// `true` or `false`.
+pub(super) fn boolean(value: &RawValue) -> Result<bool, Wrong> {
+    serde_json::from_str(value.get()).map_err(|_| Cow::Borrowed("must be true or false"))
+}
+
+/// A text of at most 200 characters, at least one of which is no blank: neither for Unicode nor for any locale's `\S`,
+/// with which a CHECK of the database asks the same.
+pub(super) fn reason(value: &RawValue) -> Result<String, Wrong> {
+    let text = text(value)?;
+    let is_blank = |char: char| char.is_whitespace() || char.is_control() || char == MONGOLIAN_VOWEL_SEPARATOR;
+    if text.chars().all(is_blank) { Err(Cow::Borrowed("must not be blank")) } else { Ok(text) }
 }
 
 /// An amount above zero.

@@ -4,10 +4,12 @@ use serde_json::{Value, json};
 
 use super::basket::{PricedLine, Shortage};
 use super::credit;
+use super::effects::MovementKind;
 use super::outcome::{Reason, Refusal, format_decimal};
 use super::request::{Malformed, PurchaseRequest};
+use super::returns::OverReturned;
 use super::snapshot::Customer;
-use crate::ids::{CustomerId, OutletId, ProductId};
+use crate::ids::{CustomerId, OrderId, OutletId, ProductId};
 use crate::money::{AMOUNT_LIMIT, Amount, Currency};
 
 fn refusal(reason: Reason, outcome: Value) -> Refusal {
@@ -116,6 +118,63 @@ pub(super) fn credit_limit_exceeded(customer: &Customer, payable: Amount, curren
     let outcome = json!({ "message": message, "payable": payable, "available": available, "credit_limit": limit,
         "balance": balance });
     refusal(Reason::CreditLimitExceeded, outcome)
+}
+
+pub(super) fn unknown_order(order: OrderId) -> Refusal {
+    let message = format!("there is no order {order}; check order_id");
+    refusal(Reason::UnknownOrder, json!({ "message": message, "order_id": order }))
+}
+
+pub(super) fn over_returned(order: OrderId, over: &OverReturned) -> Refusal {
+    let outcome = match over {
+        OverReturned::Nothing => {
+            let message = format!("order {order} was returned already; nothing remains");
+            json!({ "message": message, "order_id": order })
+        }
+        OverReturned::Line { line_no, requested, remaining } => {
+            let message = format!(
+                "{requested} pieces of line {line_no} of order {order} are to be returned, {remaining} remain; return fewer"
+            );
+            json!({ "message": message, "order_id": order, "line_no": line_no, "requested": requested,
+                "remaining": remaining })
+        }
+    };
+    refusal(Reason::OverReturned, outcome)
+}
+
+/// The balance after a refund, or a share of it, cannot be stored.
+pub(super) fn refund_out_of_range() -> Refusal {
+    let message = format!("takes the balance to -{AMOUNT_LIMIT} or beyond, which cannot be stored; return less");
+    malformed(&Malformed::new("order_id", message))
+}
+
+/// A refund's pieces do not fit into stock.
+pub(super) fn restock_out_of_range() -> Refusal {
+    malformed(&Malformed::new("restock", "takes a product's stock to 2^63 or beyond; return without restocking"))
+}
+
+/// A receipt's or adjustment's product does not exist.
+pub(super) fn unknown_stock(product: ProductId) -> Refusal {
+    let message = format!("there is no product {product}; check product_id");
+    refusal(Reason::UnknownProduct, json!({ "message": message, "product_id": product }))
+}
+
+/// An adjustment below zero.
+pub(super) fn stock_below_zero(product: ProductId, delta: i64, available: i64) -> Refusal {
+    let requested = delta.unsigned_abs();
+    let message =
+        format!("{requested} pieces of product {product} are to be taken off, {available} are left; take fewer");
+    let outcome = json!({ "message": message, "product_id": product, "requested": requested, "available": available });
+    refusal(Reason::InsufficientStock, outcome)
+}
+
+/// A receipt or adjustment beyond what can be stored.
+pub(super) fn stock_out_of_range(kind: MovementKind) -> Refusal {
+    let field = match kind {
+        MovementKind::Receipt => "quantity",
+        MovementKind::Adjustment => "delta",
+    };
+    malformed(&Malformed::new(field, "takes the stock to 2^63 or beyond, which cannot be stored; add fewer"))
 }
 
 /// The engine never puts a control job into a batch; were it to, the job must not be lost.

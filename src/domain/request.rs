@@ -4,13 +4,17 @@
 
 use serde_json::value::RawValue;
 
+use super::effects::MovementKind;
 use super::payload::{self, Fields};
 use super::snapshot::text_enum;
-use crate::ids::{CustomerId, OutletId, ProductId};
+use crate::ids::{CustomerId, OrderId, OutletId, ProductId};
 use crate::money::{Amount, Currency};
 
 /// More lines are malformed.
 pub const LINES_MAX: usize = 500;
+
+/// A receipt's payload gives no reason; its movement has this one.
+const RECEIPT_REASON: &str = "receipt";
 
 text_enum! {
     /// What a job asks for.
@@ -19,6 +23,12 @@ text_enum! {
         Purchase = "purchase",
         /// A customer pays.
         Payment = "payment",
+        /// Pieces of an order, or all of it, are taken back.
+        Refund = "refund",
+        /// Pieces of a product arrived.
+        StockReceipt = "stock_receipt",
+        /// Pieces of a product were found or lost.
+        StockAdjustment = "stock_adjustment",
         /// Who became overdue or was cleared since the last scan.
         OverdueScan = "overdue_scan",
         /// Closes a settlement period and writes its statements.
@@ -41,6 +51,10 @@ pub enum Request {
     Purchase(PurchaseRequest),
     /// A customer pays.
     Payment(PaymentRequest),
+    /// Pieces of an order, or all of it, are taken back.
+    Refund(RefundRequest),
+    /// The stock of a product changes otherwise than by sales and returns.
+    Stock(StockRequest),
     /// Who became overdue or was cleared since the last scan.
     OverdueScan,
     /// Closes this settlement period.
@@ -86,6 +100,39 @@ pub struct PaymentRequest {
     pub reference: Option<String>,
 }
 
+/// Pieces of an order are taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefundRequest {
+    /// Of which order.
+    pub order: OrderId,
+    /// Which pieces, 1 to 500 lines, repeated ones sum; `None` is all that remains.
+    pub lines: Option<Vec<ReturnedLine>>,
+    /// Whether they go back into stock.
+    pub restock: bool,
+}
+
+/// So many pieces of an order's line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReturnedLine {
+    /// The line's number in the order; 1 to 2^31 − 1.
+    pub line_no: u32,
+    /// How many pieces: 1 to 2^31 − 1.
+    pub quantity: u32,
+}
+
+/// The stock of a product changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StockRequest {
+    /// Which product.
+    pub product: ProductId,
+    /// By a receipt or an adjustment.
+    pub kind: MovementKind,
+    /// By so many pieces: above zero for a receipt, other than zero for an adjustment.
+    pub delta: i64,
+    /// Why; at most 200 characters, not blank.
+    pub reason: String,
+}
+
 /// The first thing that is wrong with a payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
@@ -109,6 +156,9 @@ pub fn parse(kind: Kind, payload: &str, currency: Currency) -> Result<Request, M
     match kind {
         Kind::Purchase => purchase(payload, currency).map(Request::Purchase),
         Kind::Payment => payment(payload, currency).map(Request::Payment),
+        Kind::Refund => refund(payload).map(Request::Refund),
+        Kind::StockReceipt => stock_receipt(payload).map(Request::Stock),
+        Kind::StockAdjustment => stock_adjustment(payload).map(Request::Stock),
         Kind::OverdueScan => Fields::of_payload(payload, &[]).map(|_| Request::OverdueScan),
         Kind::SettlementClose => settlement_close(payload).map(Request::SettlementClose),
     }
@@ -125,10 +175,15 @@ fn purchase(payload: &str, currency: Currency) -> Result<PurchaseRequest, Malfor
 }
 
 fn lines(elements: &[&RawValue], currency: Currency) -> Result<Vec<Line>, Malformed> {
+    check_lines(elements)?;
+    elements.iter().enumerate().map(|(index, element)| line(index, element, currency)).collect()
+}
+
+fn check_lines(elements: &[&RawValue]) -> Result<(), Malformed> {
     if elements.is_empty() || elements.len() > LINES_MAX {
         return Err(Malformed::new("lines", format!("must have 1 to {LINES_MAX} elements")));
     }
-    elements.iter().enumerate().map(|(index, element)| line(index, element, currency)).collect()
+    Ok(())
 }
 
 fn line(index: usize, element: &RawValue, currency: Currency) -> Result<Line, Malformed> {
@@ -146,6 +201,48 @@ fn payment(payload: &str, currency: Currency) -> Result<PaymentRequest, Malforme
         customer: fields.required("customer_id", payload::id)?,
         amount: fields.required("amount", |value| payload::amount_above_zero(value, currency))?,
         reference: fields.optional("reference", payload::text)?,
+    })
+}
+
+fn refund(payload: &str) -> Result<RefundRequest, Malformed> {
+    let fields = Fields::of_payload(payload, &["order_id", "lines", "restock"])?;
+    Ok(RefundRequest {
+        order: fields.required("order_id", payload::id)?,
+        lines: fields.optional("lines", payload::array)?.map(|lines| returned_lines(&lines)).transpose()?,
+        restock: fields.optional("restock", payload::boolean)?.unwrap_or(true),
+    })
+}
+
+fn returned_lines(elements: &[&RawValue]) -> Result<Vec<ReturnedLine>, Malformed> {
+    check_lines(elements)?;
+    let numbered = elements.iter().enumerate();
+    let lines = numbered.map(|(index, element)| {
+        let fields = Fields::of_line(index, element, &["line_no", "quantity"])?;
+        Ok(ReturnedLine {
+            line_no: fields.required("line_no", payload::quantity)?,
+            quantity: fields.required("quantity", payload::quantity)?,
+        })
+    });
+    lines.collect()
+}
+
+fn stock_receipt(payload: &str) -> Result<StockRequest, Malformed> {
+    let fields = Fields::of_payload(payload, &["product_id", "quantity"])?;
+    Ok(StockRequest {
+        product: fields.required("product_id", payload::id)?,
+        kind: MovementKind::Receipt,
+        delta: fields.required("quantity", payload::quantity)?.into(),
+        reason: RECEIPT_REASON.to_owned(),
+    })
+}
+
+fn stock_adjustment(payload: &str) -> Result<StockRequest, Malformed> {
+    let fields = Fields::of_payload(payload, &["product_id", "delta", "reason"])?;
+    Ok(StockRequest {
+        product: fields.required("product_id", payload::id)?,
+        kind: MovementKind::Adjustment,
+        delta: fields.required("delta", payload::delta)?,
+        reason: fields.required("reason", payload::reason)?,
     })
 }
 

@@ -3,13 +3,13 @@
 //! Plain values, no I/O. The engine fills it; `decide` reads it; `apply` carries one decision's effects into it, so
 //! that the next job of the batch sees what it would have seen had the first been committed before it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 
-use crate::ids::{CustomerId, OfficeId, OrganizationId, OutletId, PeriodId, ProductId, ProgramId, TeamId};
+use crate::ids::{CustomerId, OfficeId, OrderId, OrganizationId, OutletId, PeriodId, ProductId, ProgramId, TeamId};
 use crate::money::{Amount, Currency};
 
 /// What a batch's jobs may look at.
@@ -38,6 +38,8 @@ pub struct Snapshot {
     /// What a customer has drawn (less what was given back) from a program in its budget period of the moment;
     /// filled for programs with a per-customer cap, absent means nothing.
     pub cap_used: HashMap<(BudgetKey, CustomerId), Amount>,
+    /// Orders that refunds of the batch name and that exist, with what was returned of them.
+    pub orders: HashMap<OrderId, PlacedOrder>,
 }
 
 /// The settings of the business that a decision depends on.
@@ -49,6 +51,15 @@ pub struct Business {
     pub overdue_after_days: u32,
     /// What an overdue customer may do.
     pub overdue_policy: OverduePolicy,
+}
+
+impl Business {
+    /// The oldest instant at which a charge is not yet overdue; days have 24 hours.
+    #[must_use]
+    pub fn recent_since(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let age_max = TimeDelta::try_days(self.overdue_after_days.into());
+        age_max.and_then(|age_max| now.checked_sub_signed(age_max)).unwrap_or(DateTime::<Utc>::MIN_UTC)
+    }
 }
 
 /// What happens to an overdue customer's purchase.
@@ -144,6 +155,40 @@ pub struct Product {
     pub outlet: Option<OutletId>,
     /// An inactive product cannot be bought.
     pub is_active: bool,
+}
+
+/// An order as it was placed, and what was returned of it since.
+#[derive(Clone, Debug)]
+pub struct PlacedOrder {
+    /// Who bought.
+    pub customer: CustomerId,
+    /// When; its charge has the same time.
+    pub placed_at: DateTime<Utc>,
+    /// Σ of the lines.
+    pub total: Amount,
+    /// What the employer paid of it.
+    pub subsidy: Amount,
+    /// The budget that paid that, if any did.
+    pub budget: Option<BudgetKey>,
+    /// What was taken back of the subsidy so far, whether or not its budget got it.
+    pub subsidy_returned: Amount,
+    /// Its lines by number.
+    pub lines: BTreeMap<u32, PlacedLine>,
+}
+
+/// A line of an order, and what was returned of it.
+#[derive(Clone, Copy, Debug)]
+pub struct PlacedLine {
+    /// What was bought.
+    pub product: ProductId,
+    /// How many pieces.
+    pub quantity: u32,
+    /// For how much.
+    pub line_total: Amount,
+    /// How many pieces were returned so far.
+    pub returned: u32,
+    /// For how much.
+    pub returned_total: Amount,
 }
 
 /// A subsidy program: its columns by name, as `program_snapshot` keeps them.
@@ -266,6 +311,14 @@ pub struct BudgetKey {
     pub period: BudgetPeriod,
     /// The first local day.
     pub period_start: NaiveDate,
+}
+
+impl BudgetKey {
+    /// Whether the moment is in this budget's period: only then may what was given back be spent again.
+    #[must_use]
+    pub fn runs_at(&self, moment: &Moment) -> bool {
+        self.period_start == moment.period_start(self.period)
+    }
 }
 
 /// A budget row, locked.

@@ -64,7 +64,7 @@ impl Engine {
         match &request.request {
             Ok(Request::OverdueScan) => overdue::scan(control).await,
             Ok(Request::SettlementClose(month)) => settlement::close(control, month).await,
-            Ok(Request::Purchase(_) | Request::Payment(_)) => {
+            Ok(Request::Purchase(_) | Request::Payment(_) | Request::Refund(_) | Request::Stock(_)) => {
                 Err(DbError::Unknown(format!("a {} is no control job", control.job.kind.as_str())))
             }
             // The pure decision words what is malformed.

@@ -1,7 +1,8 @@
 //! Load: locks every row that a batch may touch, in the fixed order, and only then loads what is derived from them.
 //!
 //! The lock order is one list, and this file is it: the business's queue row (held by the turn) → settlement period
-//! (shared) → customers → subsidy budgets → products, each by id. Nothing else locks.
+//! (shared) → customers → subsidy budgets → products, each by id. Nothing else locks. What leads
+//! from a refund's order to its customer, budget and products never changes, so it is read before they are locked.
 //!
 //! Under READ COMMITTED a statement that waits for a row lock re-reads only the locked row; whatever else it computes
 //! is stale. So a locking statement gives the locked rows' own columns, and later statements give the rest.
@@ -9,18 +10,18 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::rows;
+use super::{orders, rows};
 use crate::db::DbError;
 use crate::domain::decide::Job;
 use crate::domain::request::Request;
 use crate::domain::snapshot::{
-    Account, Budget, BudgetKey, Customer, Moment, OverduePolicy, Product, Program, Snapshot,
+    Account, Budget, BudgetKey, Customer, Moment, OverduePolicy, PlacedOrder, Product, Program, Snapshot,
 };
-use crate::ids::{BusinessId, CustomerId, OfficeId, OrganizationId, OutletId, PeriodId, ProductId, ProgramId};
+use crate::ids::{BusinessId, CustomerId, OfficeId, OrderId, OrganizationId, OutletId, PeriodId, ProductId, ProgramId};
 use crate::money::Amount;
 use crate::queue::{self, ClaimedJob, Turn};
 
@@ -46,13 +47,15 @@ pub(super) async fn load(
     requests: &[Job],
     clock: Option<DateTime<Utc>>,
 ) -> Result<Loaded, DbError> {
-    let (business, named) = (turn.business, named(requests));
+    let business = turn.business;
+    let mut orders = orders::find(connection, business, requests).await?;
+    let named = named(requests, &orders);
     let before = moment(connection, business, clock).await?;
 
     let period = lock_period(connection, business, &before).await?;
     let mut customers = lock_customers(connection, business, &named.customers).await?;
     let programs = load_programs(connection, business, &customers).await?;
-    let budgets = lock_budgets(connection, business, &programs, &before).await?;
+    let budgets = lock_budgets(connection, business, &programs, &orders, &before).await?;
     let products = lock_products(connection, business, &named.products).await?;
 
     // From here on nothing waits: what these statements see is what will be true at the commit.
@@ -60,6 +63,7 @@ pub(super) async fn load(
     if moment.local.date() != before.local.date() {
         return Err(DbError::Stale("the business's local day ended while the batch waited for its locks"));
     }
+    orders::load_returned(connection, business, &mut orders).await?;
     load_accounts(connection, turn, &mut customers, &moment).await?;
     let pools = load_outlets(connection, business, &named.outlets, &customers).await?;
     let cap_used = load_cap_used(connection, business, &programs, &customers, &moment).await?;
@@ -78,6 +82,7 @@ pub(super) async fn load(
         programs,
         budgets,
         cap_used,
+        orders,
     };
     Ok(Loaded { snapshot, finished })
 }
@@ -96,11 +101,16 @@ pub(super) fn nothing(turn: &Turn, moment: Moment) -> Snapshot {
         programs: HashMap::new(),
         budgets: HashMap::new(),
         cap_used: HashMap::new(),
+        orders: HashMap::new(),
     }
 }
 
-fn named(requests: &[Job]) -> Named {
-    let mut named = Named::default();
+fn named(requests: &[Job], orders: &HashMap<OrderId, PlacedOrder>) -> Named {
+    let mut named = Named {
+        customers: orders.values().map(|order| order.customer).collect(),
+        products: orders::restocked(requests, orders),
+        ..Named::default()
+    };
     for request in requests.iter().filter_map(|job| job.request.as_ref().ok()) {
         match request {
             Request::Purchase(purchase) => {
@@ -111,7 +121,10 @@ fn named(requests: &[Job]) -> Named {
             Request::Payment(payment) => {
                 named.customers.insert(payment.customer);
             }
-            Request::OverdueScan | Request::SettlementClose(_) => {}
+            Request::Stock(stock) => {
+                named.products.insert(stock.product);
+            }
+            Request::Refund(_) | Request::OverdueScan | Request::SettlementClose(_) => {}
         }
     }
     named
@@ -198,16 +211,20 @@ async fn lock_budgets(
     connection: &mut PgConnection,
     business: BusinessId,
     programs: &HashMap<OrganizationId, Vec<Arc<Program>>>,
+    orders: &HashMap<OrderId, PlacedOrder>,
     moment: &Moment,
 ) -> Result<HashMap<BudgetKey, Budget>, DbError> {
+    // Budgets that a refund may give back to: whatever became of their programs, their rows are there.
+    let returned = orders.values().filter_map(|order| order.budget).filter(|key| key.runs_at(moment));
     let mut wanted: Vec<(BudgetKey, Amount)> =
         programs.values().flatten().map(|program| (program.budget_key(moment), program.total_budget)).collect();
     wanted.sort_unstable_by_key(|(key, _)| *key);
-    let mut locked = select_budgets(connection, business, &wanted).await?;
-    if locked.len() < wanted.len() {
+    let keys: BTreeSet<BudgetKey> = wanted.iter().map(|(key, _)| *key).chain(returned).collect();
+    let mut locked = select_budgets(connection, business, &keys).await?;
+    if locked.len() < keys.len() {
         let missing: Vec<_> = wanted.iter().filter(|(key, _)| !locked.contains_key(key)).copied().collect();
         open_budgets(connection, business, &missing).await?;
-        locked = select_budgets(connection, business, &wanted).await?;
+        locked = select_budgets(connection, business, &keys).await?;
     }
     // A changed total holds from the next purchase on, but is never below what is used.
     for (key, total) in wanted {
@@ -220,12 +237,12 @@ async fn lock_budgets(
 async fn select_budgets(
     connection: &mut PgConnection,
     business: BusinessId,
-    wanted: &[(BudgetKey, Amount)],
+    keys: &BTreeSet<BudgetKey>,
 ) -> Result<HashMap<BudgetKey, Budget>, DbError> {
-    if wanted.is_empty() {
+    if keys.is_empty() {
         return Ok(HashMap::new());
     }
-    let (programs, periods, starts) = rows::budget_keys(wanted.iter().map(|(key, _)| *key));
+    let (programs, periods, starts) = rows::budget_keys(keys.iter().copied());
     let rows = sqlx::query_file!("src/engine/sql/lock_budgets.sql", business.0, &programs, &periods, &starts);
     let rows = rows.fetch_all(connection).await?;
     rows.into_iter()
@@ -296,7 +313,7 @@ async fn load_accounts(
     if turn.settings.overdue_policy == OverduePolicy::Allow {
         return Ok(());
     }
-    let oldest_current = moment.now - TimeDelta::hours(24 * i64::from(turn.settings.overdue_after_days));
+    let oldest_current = turn.settings.recent_since(moment.now);
     let recent = sqlx::query_file!("src/engine/sql/load_recent_charges.sql", turn.business.0, &ids, oldest_current);
     for row in recent.fetch_all(connection).await? {
         if let Some(customer) = customers.get_mut(&CustomerId(row.customer_id)) {

@@ -9,8 +9,10 @@
 
 mod control;
 mod load;
+mod orders;
 mod overdue;
 mod process;
+mod returns;
 mod rows;
 mod serve;
 mod settlement;

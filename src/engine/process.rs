@@ -13,7 +13,7 @@ use crate::domain::decide::{Job, apply};
 use crate::domain::outcome::Decision;
 use crate::domain::request;
 use crate::domain::snapshot::Snapshot;
-use crate::ids::{BusinessId, JobId, OrderId, SubsidyEntryId};
+use crate::ids::{BusinessId, JobId, MovementId, OrderId, RefundId, SubsidyEntryId};
 use crate::queue::{self, ClaimedJob, Failure, Finished, Status, Turn};
 
 /// What a committed batch did.
@@ -205,7 +205,14 @@ pub(super) fn parsed(job: &ClaimedJob, turn: &Turn) -> Job {
         tracing::error!(job_id = %job.job_id, message, "parsing a payload panicked");
         Err(request::Malformed { field: "payload".to_owned(), message })
     });
-    Job { job_id: job.job_id, order_id: OrderId(Uuid::now_v7()), entry_id: SubsidyEntryId(Uuid::now_v7()), request }
+    Job {
+        job_id: job.job_id,
+        order_id: OrderId(Uuid::now_v7()),
+        entry_id: SubsidyEntryId(Uuid::now_v7()),
+        refund_id: RefundId(Uuid::now_v7()),
+        movement_id: MovementId(Uuid::now_v7()),
+        request,
+    }
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {

@@ -16,6 +16,11 @@ pub(super) fn amount(stored: Decimal) -> Result<Amount, DbError> {
     Amount::new(stored).map_err(|error| DbError::Unknown(format!("stored amount {stored}: {error}")))
 }
 
+/// A stored count of pieces, or a line's number. No sum of them exceeds what was bought.
+pub(super) fn pieces(stored: impl TryInto<u32> + Copy + std::fmt::Display) -> Result<u32, DbError> {
+    stored.try_into().map_err(|_| DbError::Unknown(format!("stored number {stored}: it is not from 0 to 2^32 - 1")))
+}
+
 pub(super) fn budget_period(name: &str) -> Result<BudgetPeriod, DbError> {
     BudgetPeriod::from_name(name)
         .ok_or_else(|| DbError::Unknown(format!("budget_period {name:?} is unknown to this version")))

@@ -7,8 +7,9 @@ use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::returns::{self, Movements, Refunds};
 use crate::db::{DbError, expect_rows};
-use crate::domain::effects::{CreditEntry, Effects, Order, OrderItem, Purchase, Subsidy};
+use crate::domain::effects::{CreditEntry, Effects, Order, OrderItem, Purchase, Refund, Subsidy};
 use crate::domain::outcome::evaluation_json;
 use crate::domain::snapshot::BudgetKey;
 use crate::ids::{BusinessId, JobId, PeriodId};
@@ -23,9 +24,11 @@ pub(super) struct Written {
     items: Items,
     entries: Entries,
     subsidies: Subsidies,
-    /// What was drawn from each budget, and the total in force.
-    budgets: BTreeMap<BudgetKey, (Decimal, Decimal)>,
-    /// Pieces sold of each product.
+    refunds: Refunds,
+    movements: Movements,
+    /// What was drawn from each budget less what was given back, and the total that a purchase brought into force.
+    budgets: BTreeMap<BudgetKey, (Decimal, Option<Decimal>)>,
+    /// By how many pieces each product's stock changes. A product's sum is the difference of two stocks, so it fits.
     stock: BTreeMap<Uuid, i64>,
 }
 
@@ -66,6 +69,7 @@ struct Entries {
     after: Vec<Decimal>,
     limit: Vec<Decimal>,
     order: Vec<Option<Uuid>>,
+    refund: Vec<Option<Uuid>>,
     created_at: Vec<DateTime<Utc>>,
     reference: Vec<Option<String>>,
     job: Vec<Uuid>,
@@ -97,6 +101,8 @@ impl Written {
             items,
             entries,
             subsidies,
+            refunds: Refunds::default(),
+            movements: Movements::default(),
             budgets: BTreeMap::new(),
             stock: BTreeMap::new(),
         };
@@ -110,20 +116,36 @@ impl Written {
         match effects {
             Effects::Purchase(purchase) => self.push_purchase(job, *purchase),
             Effects::Payment(entry) => self.entries.push(job.job_id, entry),
+            Effects::Refund(refund) => self.push_refund(job.job_id, *refund),
+            Effects::Stock(movement) => {
+                *self.stock.entry(movement.product.0).or_default() += movement.delta;
+                self.movements.push(job.job_id, movement);
+            }
         }
+    }
+
+    fn push_refund(&mut self, job: JobId, refund: Refund) {
+        for item in refund.items.iter().filter(|_| refund.restocked) {
+            *self.stock.entry(item.product.0).or_default() += i64::from(item.quantity);
+        }
+        if let Some(reversal) = refund.reversal.as_ref().filter(|reversal| reversal.returned_to_budget.is_positive()) {
+            self.budgets.entry(reversal.budget).or_default().0 -= reversal.returned_to_budget.decimal();
+        }
+        self.refunds.push(job, &refund);
+        self.entries.push(job, refund.entry);
     }
 
     fn push_purchase(&mut self, job: &ClaimedJob, purchase: Purchase) {
         let Purchase { order, items, charge, subsidy, evaluation } = purchase;
         if let Some(subsidy) = &subsidy {
             let drawn = self.budgets.entry(subsidy.budget).or_default();
-            *drawn = (drawn.0 + subsidy.amount.decimal(), subsidy.total_budget.decimal());
+            *drawn = (drawn.0 + subsidy.amount.decimal(), Some(subsidy.total_budget.decimal()));
             let snapshot = subsidy.program_snapshot(self.currency).to_string();
             let evaluation = evaluation_json(&evaluation, self.currency).to_string();
             self.subsidies.push(job.job_id, &order, subsidy, charge.created_at, (snapshot, evaluation));
         }
         for item in items {
-            *self.stock.entry(item.product.0).or_default() += i64::from(item.quantity);
+            *self.stock.entry(item.product.0).or_default() -= i64::from(item.quantity);
             self.items.push(order.order_id.0, &item);
         }
         self.orders.push(job, order, charge.created_at);
@@ -170,6 +192,7 @@ impl Entries {
         self.after.push(entry.balance_after.decimal());
         self.limit.push(entry.credit_limit.decimal());
         self.order.push(entry.order.map(Into::into));
+        self.refund.push(entry.refund.map(Into::into));
         self.created_at.push(entry.created_at);
         self.reference.push(entry.reference);
         self.job.push(job.0);
@@ -211,16 +234,22 @@ pub(super) async fn store(
     if !written.orders.order.is_empty() {
         insert_orders(connection, business, written).await?;
         insert_items(connection, business, &written.items).await?;
-        take_stock(connection, business, &written.stock).await?;
     }
+    if !written.stock.is_empty() {
+        change_stock(connection, business, &written.stock).await?;
+    }
+    returns::insert_refunds(connection, business, written.period, &written.refunds).await?;
     if !written.entries.customer.is_empty() {
         insert_entries(connection, business, written).await?;
     }
+    if !written.budgets.is_empty() {
+        change_budgets(connection, business, &written.budgets).await?;
+    }
     if !written.subsidies.entry.is_empty() {
-        draw_budgets(connection, business, &written.budgets).await?;
         insert_subsidies(connection, business, written).await?;
     }
-    Ok(())
+    returns::insert_reversals(connection, business, written.period, &written.refunds).await?;
+    returns::insert_movements(connection, business, &written.movements).await
 }
 
 async fn insert_orders(connection: &mut PgConnection, business: BusinessId, written: &Written) -> Result<(), DbError> {
@@ -260,14 +289,14 @@ async fn insert_items(connection: &mut PgConnection, business: BusinessId, items
     expect_rows("insert_items", insert.execute(connection).await?, items.order.len())
 }
 
-async fn take_stock(
+async fn change_stock(
     connection: &mut PgConnection,
     business: BusinessId,
     stock: &BTreeMap<Uuid, i64>,
 ) -> Result<(), DbError> {
-    let (products, sold): (Vec<Uuid>, Vec<i64>) = stock.iter().unzip();
-    let update = sqlx::query_file!("src/engine/sql/take_stock.sql", business.0, &products, &sold);
-    expect_rows("take_stock", update.execute(connection).await?, products.len())
+    let (products, deltas): (Vec<Uuid>, Vec<i64>) = stock.iter().unzip();
+    let update = sqlx::query_file!("src/engine/sql/change_stock.sql", business.0, &products, &deltas);
+    expect_rows("change_stock", update.execute(connection).await?, products.len())
 }
 
 async fn insert_entries(connection: &mut PgConnection, business: BusinessId, written: &Written) -> Result<(), DbError> {
@@ -286,21 +315,29 @@ async fn insert_entries(connection: &mut PgConnection, business: BusinessId, wri
         &entries.created_at,
         &entries.reference as &[Option<String>],
         &entries.job,
-        written.period.0
+        written.period.0,
+        &entries.refund as &[Option<Uuid>]
     );
     expect_rows("insert_credit_entries", insert.execute(connection).await?, entries.customer.len())
 }
 
-async fn draw_budgets(
+async fn change_budgets(
     connection: &mut PgConnection,
     business: BusinessId,
-    budgets: &BTreeMap<BudgetKey, (Decimal, Decimal)>,
+    budgets: &BTreeMap<BudgetKey, (Decimal, Option<Decimal>)>,
 ) -> Result<(), DbError> {
     let (programs, periods, starts) = super::rows::budget_keys(budgets.keys().copied());
-    let (drawn, totals): (Vec<Decimal>, Vec<Decimal>) = budgets.values().copied().unzip();
-    let update =
-        sqlx::query_file!("src/engine/sql/draw_budgets.sql", business.0, &programs, &periods, &starts, &drawn, &totals);
-    expect_rows("draw_budgets", update.execute(connection).await?, programs.len())
+    let (deltas, totals): (Vec<Decimal>, Vec<Option<Decimal>>) = budgets.values().copied().unzip();
+    let update = sqlx::query_file!(
+        "src/engine/sql/change_budgets.sql",
+        business.0,
+        &programs,
+        &periods,
+        &starts,
+        &deltas,
+        &totals as &[Option<Decimal>]
+    );
+    expect_rows("change_budgets", update.execute(connection).await?, programs.len())
 }
 
 async fn insert_subsidies(

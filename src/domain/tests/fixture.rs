@@ -94,6 +94,7 @@ pub fn world() -> Snapshot {
         programs: HashMap::new(),
         budgets: HashMap::new(),
         cap_used: HashMap::new(),
+        orders: HashMap::new(),
     }
 }
 
@@ -139,13 +140,20 @@ pub fn buy(customer: u128, lines: Vec<Line>) -> PurchaseRequest {
 }
 
 pub fn job(request: Request) -> Job {
-    Job { job_id: id(901), order_id: id(902), entry_id: id(903), request: Ok(request) }
+    Job {
+        job_id: id(901),
+        order_id: id(902),
+        entry_id: id(903),
+        refund_id: id(904),
+        movement_id: id(905),
+        request: Ok(request),
+    }
 }
 
 pub fn purchase(snapshot: &Snapshot, request: &PurchaseRequest) -> Result<Purchase, Refusal> {
     match decide(snapshot, &job(Request::Purchase(request.clone()))) {
         Decision::Completed(Effects::Purchase(purchase)) => Ok(*purchase),
-        Decision::Completed(Effects::Payment(entry)) => panic!("a purchase made a payment: {entry:?}"),
+        Decision::Completed(other) => panic!("a purchase made something else: {other:?}"),
         Decision::Rejected(refusal) => Err(refusal),
     }
 }
@@ -154,7 +162,7 @@ pub fn pay(snapshot: &Snapshot, customer: u128, text: &str) -> Result<CreditEntr
     let request = PaymentRequest { customer: id(customer), amount: amount(text), reference: Some("R-1".into()) };
     match decide(snapshot, &job(Request::Payment(request))) {
         Decision::Completed(Effects::Payment(entry)) => Ok(entry),
-        Decision::Completed(Effects::Purchase(purchase)) => panic!("a payment made a purchase: {purchase:?}"),
+        Decision::Completed(other) => panic!("a payment made something else: {other:?}"),
         Decision::Rejected(refusal) => Err(refusal),
     }
 }

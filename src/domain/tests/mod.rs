@@ -9,4 +9,6 @@ mod programs;
 mod properties;
 mod purchases;
 mod reasons;
+mod refunds;
+mod stock;
 mod worlds;

@@ -12,9 +12,13 @@ use rust_decimal::Decimal;
 
 use super::fixture::*;
 use crate::domain::decide::Job;
-use crate::domain::request::{Line, PaymentRequest, PurchaseRequest, Request};
+use crate::domain::effects::MovementKind;
+use crate::domain::request::{
+    Line, PaymentRequest, PurchaseRequest, RefundRequest, Request, ReturnedLine, StockRequest,
+};
 use crate::domain::snapshot::{
-    Account, Budget, BudgetPeriod, Customer, OverduePolicy, Product, Program, ProgramKind, Snapshot,
+    Account, Budget, BudgetPeriod, Customer, OverduePolicy, PlacedLine, PlacedOrder, Product, Program, ProgramKind,
+    Snapshot,
 };
 use crate::money::Amount;
 
@@ -22,6 +26,7 @@ use crate::money::Amount;
 pub const ANNEX: u128 = 2;
 const CUSTOMERS: std::ops::RangeInclusive<u128> = 1..=4;
 const PRODUCTS: std::ops::RangeInclusive<u128> = 1..=4;
+const ORDERS: std::ops::RangeInclusive<u128> = 1..=4;
 
 pub fn cents(cents: i64) -> Amount {
     Amount::new(Decimal::new(cents, 2)).expect("an amount of cents")
@@ -118,20 +123,84 @@ fn hours() -> impl Strategy<Value = Option<NaiveTime>> {
     weighted(0.1, (0_u32..24).prop_map(|hour| NaiveTime::from_hms_opt(hour, 0, 0).expect("an hour")))
 }
 
-/// A world of four customers, three known products and up to five programs of one organization.
+/// An order of three known products at prices and with a subsidy of its own, placed up to 60 days ago; the budget of a
+/// program of this period, or of one long over, paid.
+fn orders() -> impl Strategy<Value = (PlacedOrder, u128, bool)> {
+    let line = (1_u128..=3, 0_i64..1_000, 1_u32..5);
+    let terms = (CUSTOMERS, 0_i64..60 * 24, 0_i64..=100, 1_u128..=5, any::<bool>());
+    (prop::collection::vec(line, 1..4), terms).prop_map(|(lines, (customer, hours, percent, program, runs))| {
+        let lines: Vec<PlacedLine> = lines
+            .into_iter()
+            .map(|(product, price, quantity)| PlacedLine {
+                product: id(product),
+                quantity,
+                line_total: cents(price * i64::from(quantity)),
+                returned: 0,
+                returned_total: cents(0),
+            })
+            .collect();
+        let total = lines.iter().fold(cents(0), |sum, line| sum.plus(line.line_total).expect("small"));
+        let order = PlacedOrder {
+            customer: id(customer),
+            placed_at: moment().now - TimeDelta::hours(hours),
+            total,
+            subsidy: total.percent(Decimal::from(percent), DOLLARS).expect("small"),
+            budget: None,
+            subsidy_returned: cents(0),
+            lines: (1..).zip(lines).collect(),
+        };
+        (order, program, runs)
+    })
+}
+
+/// Places the order: whatever the budget had paid and the customer drawn, they had at least this order's subsidy. One
+/// without a program had no subsidy.
+fn place(world: &mut Snapshot, number: u128, (mut order, program, runs): (PlacedOrder, u128, bool)) {
+    let programs: Vec<_> = world.programs.values().flatten().cloned().collect();
+    match programs.iter().find(|of| of.program_id == id(program)) {
+        None => order.subsidy = cents(0),
+        Some(program) if runs && order.subsidy.is_positive() => {
+            let key = program.budget_key(&world.moment);
+            let unused = Budget { total: program.total_budget, used: cents(0) };
+            let budget = world.budgets.entry(key).or_insert(unused);
+            budget.used = budget.used.plus(order.subsidy).expect("small");
+            budget.total = program.total_budget.max(budget.used);
+            if program.per_customer_cap.is_some() {
+                let used = world.cap_used.entry((key, order.customer)).or_default();
+                *used = used.plus(order.subsidy).expect("small");
+            }
+            order.budget = Some(key);
+        }
+        Some(program) => {
+            let mut key = program.budget_key(&world.moment);
+            key.period_start = key.period_start - TimeDelta::days(366);
+            order.budget = Some(key);
+        }
+    }
+    if order.placed_at >= moment().now - TimeDelta::days(30) {
+        let account = &mut world.customers.get_mut(&order.customer).expect("customers 1 to 4 exist").account;
+        let payable = order.total.minus(order.subsidy).expect("small");
+        account.recent_charges = account.recent_charges.plus(payable).expect("small");
+    }
+    world.orders.insert(id(number), order);
+}
+
+/// A world of four customers, three known products, up to five programs of one organization, and three orders.
 pub fn worlds() -> BoxedStrategy<Snapshot> {
     let people = prop::collection::vec(customers(), 4);
     let goods = prop::collection::vec(products(), 3);
     let programs = [programs(1), programs(2), programs(3), programs(4), programs(5)];
     let count = prop::sample::select(vec![0_usize, 1, 2, 3, 4, 5, 5, 5]);
-    (people, goods, programs, count, any::<bool>())
-        .prop_map(|(people, goods, programs, count, blocks)| {
+    let orders = prop::collection::vec(orders(), 3);
+    (people, goods, programs, (count, any::<bool>()), orders)
+        .prop_map(|(people, goods, programs, (count, blocks), orders)| {
             let mut world = world();
             world.business.overdue_policy = if blocks { OverduePolicy::Block } else { OverduePolicy::Allow };
             world.office_outlets = HashSet::from([(OFFICE, VISIBLE), (id(ANNEX), VISIBLE), (id(ANNEX), POOLED)]);
             world.customers = (1_u128..).map(id).zip(people).collect();
             world.products = (1_u128..).map(id).zip(goods).collect();
             programs.into_iter().take(count).for_each(|program| fund(&mut world, program));
+            (1..).zip(orders).for_each(|(number, order)| place(&mut world, number, order));
             world
         })
         .boxed()
@@ -166,7 +235,16 @@ fn requests() -> impl Strategy<Value = Request> {
     let paying = (CUSTOMERS, 1_i64..5_000).prop_map(|(customer, paid)| {
         Request::Payment(PaymentRequest { customer: id(customer), amount: cents(paid), reference: None })
     });
-    prop_oneof![5 => buying, 1 => paying]
+    let returned = (1_u32..5, 1_u32..4).prop_map(|(line_no, quantity)| ReturnedLine { line_no, quantity });
+    let returned = weighted(0.8, prop::collection::vec(returned, 1..3));
+    let refunding = (ORDERS, returned, any::<bool>())
+        .prop_map(|(order, lines, restock)| Request::Refund(RefundRequest { order: id(order), lines, restock }));
+    let delta = prop_oneof![-20_i64..0, 1_i64..20];
+    let moving = (PRODUCTS, delta).prop_map(|(product, delta)| {
+        let kind = if delta > 0 { MovementKind::Receipt } else { MovementKind::Adjustment };
+        Request::Stock(StockRequest { product: id(product), kind, delta, reason: "counted".into() })
+    });
+    prop_oneof![10 => buying, 2 => paying, 4 => refunding, 1 => moving]
 }
 
 /// Up to 25 jobs with ids of their own.
@@ -177,6 +255,8 @@ pub fn jobs() -> impl Strategy<Value = Vec<Job>> {
             job_id: id(1_000 + number),
             order_id: id(2_000 + number),
             entry_id: id(3_000 + number),
+            refund_id: id(4_000 + number),
+            movement_id: id(5_000 + number),
             request: Ok(request),
         };
         numbered.map(job).collect()
@@ -206,6 +286,12 @@ pub fn broken_worlds() -> BoxedStrategy<Snapshot> {
             }
             for budget in world.budgets.values_mut() {
                 *budget = Budget { total: next(), used: next() };
+            }
+            for order in world.orders.values_mut() {
+                (order.total, order.subsidy, order.subsidy_returned) = (next(), next(), next());
+                for line in order.lines.values_mut() {
+                    (line.line_total, line.returned_total) = (next(), next());
+                }
             }
             world.cap_used = world.cap_used.keys().map(|key| (*key, next())).collect::<HashMap<_, _>>();
             for program in world.programs.values_mut().flatten().map(Arc::make_mut) {
