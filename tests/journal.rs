@@ -147,6 +147,28 @@ async fn agrees(database: &TestDatabase, shop: &Shop, currency: &str) -> BTreeMa
     theirs
 }
 
+/// Returns each order piece by piece of its second line, then as a whole.
+async fn return_everything(database: &TestDatabase, shop: &Shop) {
+    let pool = database.pool();
+    let sql = "SELECT order_id, count(i.line_no) FROM commissary.orders o JOIN commissary.order_items i USING (business_id, order_id)
+        WHERE business_id = $1 GROUP BY order_id";
+    let orders: Vec<(Uuid, i64)> =
+        sqlx::query_as(sql).bind(shop.business).fetch_all(pool).await.expect("the orders are read");
+    for (order, lines) in orders {
+        let steps = if lines > 1 { 3 } else { 0 };
+        for step in 0..steps {
+            let piece = json!({"order_id": order, "lines": [{"line_no": 2, "quantity": 1}]});
+            shop.enqueue(pool, "refund", &format!("{order} {step}"), &piece).await;
+            // A batch each, and then one of the rest.
+            serve(database, shop).await;
+        }
+        shop.enqueue(pool, "refund", &format!("{order} rest"), &json!({"order_id": order})).await;
+    }
+    serve(database, shop).await;
+    let sql = "SELECT count(*) FROM commissary.job_results WHERE business_id = $1 AND status <> 'completed'";
+    assert_eq!(shop.number(pool, sql).await, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn hledger_accepts_the_journal_and_its_balances_are_ours() {
     if !has_hledger() {
@@ -159,5 +181,12 @@ async fn hledger_accepts_the_journal_and_its_balances_are_ours() {
         assert!(balances["liabilities:tax:17.5"] < Decimal::ZERO);
         assert!(!balances.contains_key("liabilities:tax:0"));
         assert!(balances[&format!("assets:receivable:organizations:{}", shop.organization)] > Decimal::ZERO);
+
+        return_everything(&database, &shop).await;
+        let balances = agrees(&database, &shop, currency).await;
+        for (account, balance) in balances {
+            let is_settled = !account.starts_with("assets:receivable:customers") && account != "assets:cash";
+            assert!(!is_settled || balance.is_zero(), "{account} ends at {balance}");
+        }
     }
 }

@@ -196,13 +196,21 @@ async fn tax_is_rounded_once_a_rate_and_an_open_period_says_so() {
     // 40.00 × 7 ÷ 107 = 2.6168…
     assert_eq!(seen, [["open", "7", "40.00", "37.38", "2.62"].map(Value::from).each_ref()]);
     assert!(rows(&database, &["tax", "--period", "1999-12"]).is_empty());
+
+    let (_, _, outcome) = shop.result(database.pool(), "one").await.expect("it was decided");
+    let piece = json!({"order_id": outcome["order_id"], "lines": [{"line_no": 1, "quantity": 1}]});
+    shop.enqueue(database.pool(), "refund", "back", &piece).await;
+    serve(&database, &shop).await;
+    let tax = rows(&database, &["tax", "--period", &all[0]]);
+    // 30.00 × 7 ÷ 107 = 1.9626…
+    assert_eq!(["gross", "taxable", "tax"].map(|name| &tax[0][name]), ["30.00", "28.04", "1.96"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn overdue_shows_the_buckets_of_who_is_late() {
     let database = support::database().await;
     let pool = database.pool();
-    let shop = trading(&database).await;
+    let _shop = trading(&database).await;
     assert!(rows(&database, &["overdue"]).is_empty());
     let all = rows(&database, &["overdue", "--all"]);
     assert_eq!((all.len(), &all[0]["balance"], &all[0]["not_due"]), (1, &json!("28.50"), &json!("28.50")));
@@ -305,11 +313,9 @@ async fn a_report_of_many_rows_needs_no_more_memory_than_one_of_few() {
     let shop = trading(&database).await;
     many_payments(&database, &shop, PAYMENTS).await;
     let (customer, business) = (shop.customer.to_string(), shop.business.to_string());
-    let reports: [&[&str]; 5] = [
+    let reports: [&[&str]; 3] = [
         &["statement", "--customer", &customer, "--format", "table"],
         &["statement", "--customer", &customer, "--format", "json"],
-        &["journal", "--format", "csv"],
-        &["journal", "--format", "table"],
         &["journal", "--format", "hledger", "--business", &business],
     ];
     for report in reports {

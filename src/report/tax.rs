@@ -1,7 +1,7 @@
 //! `tax`: taxable value and tax by rate, for one settlement period.
 //!
 //! A settled period's figures are its statement's. Those of an open one are summed from its items, less what was
-//! returned in it, and marked `open`: they still grow. Prices include their tax, an employer's subsidy is a means of
+//! returned in it, and marked `open`, until the statement is there. Prices include their tax, an employer's subsidy is a means of
 //! payment, and tax is rounded once per rate (DOMAIN, "Tax").
 
 use std::io::Write;
@@ -45,9 +45,35 @@ pub async fn write<W: Write>(
     period: &str,
     out: &mut Output<W>,
 ) -> Result<bool, ReportError> {
+    Ok(settled(connection, scope, period, out).await? || live(connection, scope, period, out).await?)
+}
+
+async fn settled<W: Write>(
+    connection: &mut PgConnection,
+    scope: &Scope,
+    period: &str,
+    out: &mut Output<W>,
+) -> Result<bool, ReportError> {
+    let business = scope.business;
+    let statement = sqlx::query_file!("src/report/sql/tax_settled.sql", business as BusinessId, period, scope.as_of);
+    let mut lines = statement.fetch(connection);
     let mut is_any = false;
-    let live = sqlx::query_file!("src/report/sql/tax_live.sql", scope.business as BusinessId, period, scope.as_of);
-    let mut rates = live.fetch(connection);
+    while let Some(line) = lines.try_next().await? {
+        is_any = true;
+        out.row(&cells(scope, period, "settled", [line.tax_rate, line.gross, line.taxable, line.tax]))?;
+    }
+    Ok(is_any)
+}
+
+async fn live<W: Write>(
+    connection: &mut PgConnection,
+    scope: &Scope,
+    period: &str,
+    out: &mut Output<W>,
+) -> Result<bool, ReportError> {
+    let items = sqlx::query_file!("src/report/sql/tax_live.sql", scope.business as BusinessId, period, scope.as_of);
+    let mut rates = items.fetch(connection);
+    let mut is_any = false;
     while let Some(row) = rates.try_next().await? {
         is_any = true;
         let tax = included(row.gross, row.tax_rate, scope.currency);
