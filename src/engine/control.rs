@@ -7,7 +7,7 @@ use super::process::{Batch, parsed};
 use super::{Engine, load, overdue, settlement};
 use crate::db::DbError;
 use crate::domain::outcome::{Decision, Refusal};
-use crate::domain::request::Request;
+use crate::domain::request::{Month, Request};
 use crate::domain::snapshot::Moment;
 use crate::queue::{self, ClaimedJob, Finished, Status, Turn};
 
@@ -19,6 +19,8 @@ pub(super) enum Progress {
     Refused(Refusal),
     /// What it wrote is to be committed; it stays ready and goes on in the business's next turn.
     GoesOn,
+    /// It goes on beside the business's turn (see `aside`); in this one it wrote nothing.
+    Aside(Month),
 }
 
 /// What a control job works with: the business's turn, the job, and the decision's time.
@@ -48,6 +50,11 @@ impl Engine {
         }
         let progress = self.advance(Control { connection: &mut tx, turn, job, moment }).await?;
         let (results, finished) = match progress {
+            Progress::Aside(month) => {
+                tx.rollback().await?;
+                self.start_aside(turn.business, (job.job_id, job.attempts), month);
+                return Ok(batch);
+            }
             Progress::GoesOn => (Vec::new(), 0),
             Progress::Done(outcome) => (vec![finished(job, Status::Completed, None, &outcome)], 1),
             Progress::Refused(refusal) => {

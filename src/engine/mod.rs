@@ -4,9 +4,10 @@
 //! nothing. What could interleave with the transaction, and what stops it:
 //! - another batch of the business: the queue row is held (SKIP LOCKED) until the commit;
 //! - the catalogue being edited: customers, budgets and products are locked before anything is decided;
-//! - a settlement period being closed: its row is held shared;
+//! - a settlement period being closed: its row is held shared, and only ended months are closed;
 //! - the same request enqueued again: the key is unique in `jobs`, `job_results` and `orders`, and looked up here.
 
+mod aside;
 mod control;
 mod load;
 mod orders;
@@ -18,6 +19,8 @@ mod serve;
 mod settlement;
 mod store;
 
+use std::sync::Arc;
+
 use sqlx::PgPool;
 
 use crate::config::Settings;
@@ -25,6 +28,7 @@ use crate::domain::decide::{self, Job};
 use crate::domain::outcome::Decision;
 use crate::domain::snapshot::Snapshot;
 
+pub use aside::ASIDES_MAX;
 pub use process::{Batch, BatchFault};
 pub use serve::Served;
 
@@ -37,13 +41,14 @@ pub struct Engine {
     pool: PgPool,
     settings: Settings,
     decide: Decide,
+    asides: Arc<aside::Asides>,
 }
 
 impl Engine {
     /// An engine on this pool.
     #[must_use]
-    pub const fn new(pool: PgPool, settings: Settings) -> Self {
-        Self { pool, settings, decide: decide::decide }
+    pub fn new(pool: PgPool, settings: Settings) -> Self {
+        Self { pool, settings, decide: decide::decide, asides: Arc::new(aside::Asides::new()) }
     }
 
     /// The same engine with another decision, for tests of faults.

@@ -71,7 +71,7 @@ impl Engine {
             return Ok(Batch::default());
         };
         let promoted = if turn.has_due { queue::promote_due(&mut tx, business).await? } else { 0 };
-        let mut jobs = queue::claim(&mut tx, business, limit).await?;
+        let mut jobs = queue::claim(&mut tx, business, limit, &self.asides.ids()).await?;
         // A control job is run alone; those claimed behind it, or it behind others, wait for the next turn.
         let together = jobs.iter().take_while(|job| !job.kind.is_control()).count();
         let has_more = jobs.len() > together.max(1);

@@ -76,7 +76,8 @@ impl Engine {
         }
     }
 
-    async fn charge_alone(&self, business: BusinessId, failure: Failure) -> Result<bool, DbError> {
+    /// Charges one job in a transaction of its own; false if another worker has the turn.
+    pub(super) async fn charge_alone(&self, business: BusinessId, failure: Failure) -> Result<bool, DbError> {
         let mut tx = begin_tenant(&self.pool, business).await?;
         let Some(turn) = queue::take_turn(&mut tx, business).await? else { return Ok(false) };
         let now = super::load::moment(&mut tx, business, self.settings.now).await?.now;

@@ -1,6 +1,7 @@
 //! Claim: a business's turn, and its next jobs in their order.
 
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::db::DbError;
 use crate::domain::request::Kind;
@@ -69,7 +70,8 @@ pub struct ClaimedJob {
     pub attempts: u32,
 }
 
-/// The next ready jobs, at most `limit`: by priority, then `run_at`, then in the order of enqueueing.
+/// The next ready jobs, at most `limit`: by priority, then `run_at`, then in the order of enqueueing; without those that
+/// this process works on beside the turn.
 ///
 /// # Errors
 /// [`DbError`] of the statement, or if a kind is unknown to this program.
@@ -77,9 +79,11 @@ pub async fn claim(
     connection: &mut PgConnection,
     business: BusinessId,
     limit: u32,
+    beside: &[Uuid],
 ) -> Result<Vec<ClaimedJob>, DbError> {
-    let rows =
-        sqlx::query_file!("src/queue/sql/claim_jobs.sql", business.0, i64::from(limit)).fetch_all(connection).await?;
+    let rows = sqlx::query_file!("src/queue/sql/claim_jobs.sql", business.0, i64::from(limit), beside)
+        .fetch_all(connection)
+        .await?;
     rows.into_iter()
         .map(|row| {
             let kind = Kind::from_name(&row.kind)

@@ -17,13 +17,13 @@ use tokio::sync::mpsc;
 
 use crate::config::Settings;
 use crate::db::{self, DbError, Role, UnsafeServer};
-use crate::engine::{Engine, Served};
+use crate::engine::{ASIDES_MAX, Engine, Served};
 use crate::ids::BusinessId;
 
 use backend::Turns;
 use dispatch::{Dispatcher, TurnEnded};
 
-/// Connections besides one a batch: the poll's, the listener's, and one for hints after a commit.
+/// Connections besides one a batch and one a job that is worked on beside turns: the poll's, the listener's, and one for hints after a commit.
 const EXTRA_CONNECTIONS: u32 = 3;
 
 /// Why a worker did not start, or ended.
@@ -54,7 +54,7 @@ struct Handler {
 /// [`WorkerError`] if the worker refuses to start, or died.
 pub async fn run(settings: Settings, until_empty: bool) -> Result<(), WorkerError> {
     let concurrency = settings.worker.concurrency;
-    let pool = db::connect(&settings.database, Role::Worker, concurrency + EXTRA_CONNECTIONS).await?;
+    let pool = db::connect(&settings.database, Role::Worker, concurrency + ASIDES_MAX + EXTRA_CONNECTIONS).await?;
     db::check_worker_server(&pool, settings.development).await??;
     tracing::info!(concurrency, batch_size_max = settings.worker.batch_size_max, until_empty, "the worker starts");
 
