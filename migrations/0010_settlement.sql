@@ -95,7 +95,7 @@ CREATE INDEX refunds_period ON commissary.refunds USING brin (period_id)
 -- Each source is read once and joined by hashing: under row level security the planner believes that a tenant has far
 -- fewer rows than it has, and would loop. Orders and their items are found between the lowest and the highest order
 -- that the period names, which is a short stretch of their primary keys.
-CREATE FUNCTION commissary.settlement_computed(business uuid, period uuid)
+CREATE FUNCTION commissary.settlement_computed(business uuid, of_period uuid)
     RETURNS TABLE (kind text, party_id uuid, entries bigint, total numeric, lines jsonb, hash text)
     LANGUAGE plpgsql STABLE
     SET search_path = commissary, pg_temp
@@ -115,21 +115,21 @@ BEGIN
                 - make_interval(hours => 24 * coalesce(p.overdue_after_days, b.overdue_after_days))
         INTO STRICT places, due_from
         FROM commissary.settlement_periods p JOIN commissary.businesses b ON b.business_id = business
-        WHERE p.business_id = business AND p.period_id = period;
+        WHERE p.business_id = business AND p.period_id = of_period;
 
     RETURN QUERY WITH
     entry AS MATERIALIZED (
         SELECT l.customer_id, l.seq, l.kind, l.amount, l.balance_after FROM commissary.credit_ledger l
-        WHERE l.business_id = business AND l.period_id = period
+        WHERE l.business_id = business AND l.period_id = of_period
     ), sold AS MATERIALIZED (
         SELECT o.order_id, o.outlet_id, o.total, o.subsidy, o.payable FROM commissary.orders o
-        WHERE o.business_id = business AND o.period_id = period
+        WHERE o.business_id = business AND o.period_id = of_period
     ), returned AS MATERIALIZED (
         SELECT r.refund_id, r.order_id, r.total, r.subsidy_returned, r.credited FROM commissary.refunds r
-        WHERE r.business_id = business AND r.period_id = period
+        WHERE r.business_id = business AND r.period_id = of_period
     ), subsidised AS MATERIALIZED (
         SELECT s.order_id, s.program_id, s.applied_amount, s.program_snapshot - varying_keys AS terms
-        FROM commissary.subsidy_ledger s WHERE s.business_id = business AND s.period_id = period
+        FROM commissary.subsidy_ledger s WHERE s.business_id = business AND s.period_id = of_period
     ),
 
     -- Customers: the account from the first to the last entry of the period.
@@ -266,7 +266,7 @@ BEGIN
     )
     SELECT s.kind, s.party_id, s.entries, s.total::numeric(24,4), s.lines,
         encode(sha256(convert_to(
-            concat_ws('|', business, period, s.kind, s.party_id, s.entries, s.total::numeric(24,4), s.lines), 'UTF8')), 'hex')
+            concat_ws('|', business, of_period, s.kind, s.party_id, s.entries, s.total::numeric(24,4), s.lines), 'UTF8')), 'hex')
     FROM statement s;
 END
 $$;

@@ -114,6 +114,24 @@ pub const CHECKS: &[Check] = &[
         "src/audit/sql/office_without_outlet.sql",
         "an office's order names an outlet"
     ),
+    check!(
+        Some(12),
+        "settlement_recomputed",
+        "src/audit/sql/settlement_recomputed.sql",
+        "a settled period recomputes to its statements"
+    ),
+    check!(
+        Some(12),
+        "settlement_missed",
+        "src/audit/sql/settlement_missed.sql",
+        "statements hold every entry of their period"
+    ),
+    check!(
+        Some(12),
+        "settlement_shares",
+        "src/audit/sql/settlement_shares.sql",
+        "outlets get what organizations and customers owe"
+    ),
     Check {
         invariant: Some(13),
         name: "isolation",

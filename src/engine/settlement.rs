@@ -16,6 +16,7 @@ use crate::db::{DbError, expect_rows};
 use crate::domain::outcome::{Reason, Refusal};
 use crate::domain::request::Month;
 use crate::ids::{BusinessId, JobId};
+use crate::queue::Turn;
 
 /// How long the second step waits for the period's row. A statement limit, because `lock_timeout` never fires under a
 /// stream of overlapping shared holders.
@@ -30,38 +31,57 @@ const AGGREGATION: &str = "SET LOCAL statement_timeout = '15min'";
 pub(super) async fn close(control: Control<'_>, month: &Month) -> Result<Progress, DbError> {
     let Control { connection, turn, moment, .. } = control;
     let business = turn.business.0;
+    let mut taken = take(&mut *connection, turn, month).await?;
     let ended = sqlx::query_file!("src/engine/sql/settlement_month.sql", business, month.0);
     let ended = ended.fetch_one(&mut *connection).await?;
-    if moment.now < ended.ends_at {
+    // What is closing or settled had ended by the clock of then, whatever this one says.
+    if moment.now < ended.ends_at && taken.as_ref().is_none_or(|period| period.state == "open") {
         return Ok(Progress::Refused(not_ended(month, ended.ends_at)));
     }
-    let create = sqlx::query_file!("src/engine/sql/create_period.sql", business, Uuid::now_v7(), month.0);
-    create.execute(&mut *connection).await?;
-    let taken = sqlx::query_file!("src/engine/sql/take_period.sql", business, month.0);
-    let Some(period) = taken.fetch_optional(&mut *connection).await? else {
-        return Ok(Progress::Aside(month.clone()));
-    };
-    match period.state.as_str() {
-        "settled" => Ok(Progress::Done(json!({
-            "period_id": period.period_id,
-            "statements": period.statements,
-            "entries": period.entries,
-            "hash": period.hash,
-        }))),
-        "closing" => Ok(Progress::Aside(month.clone())),
-        _ => {
-            let close = sqlx::query_file!(
-                "src/engine/sql/close_period.sql",
-                business,
-                period.period_id,
-                ended.ends_at,
-                ended.overdue_after_days,
-                moment.now
-            );
-            expect_rows("close_period", close.execute(connection).await?, 1)?;
-            Ok(Progress::GoesOn)
-        }
+    if taken.is_none() {
+        let create = sqlx::query_file!("src/engine/sql/create_period.sql", business, Uuid::now_v7(), month.0);
+        create.execute(&mut *connection).await?;
+        taken = take(&mut *connection, turn, month).await?;
     }
+    let Some(period) = taken else { return Ok(Progress::Aside(month.clone())) };
+    if period.state != "open" {
+        return Ok(period.progress(month));
+    }
+    let close = sqlx::query_file!(
+        "src/engine/sql/close_period.sql",
+        business,
+        period.period_id,
+        ended.ends_at,
+        ended.overdue_after_days,
+        moment.now
+    );
+    expect_rows("close_period", close.execute(connection).await?, 1)?;
+    Ok(Progress::GoesOn)
+}
+
+/// A settlement period's row, locked.
+struct Period {
+    period_id: Uuid,
+    state: String,
+    statements: Option<i64>,
+    entries: Option<i64>,
+    hash: Option<String>,
+}
+
+impl Period {
+    /// Of one that is closed: done, or to be settled.
+    fn progress(self, month: &Month) -> Progress {
+        if self.state == "closing" {
+            return Progress::Aside(month.clone());
+        }
+        let Self { period_id, statements, entries, hash, .. } = self;
+        Progress::Done(json!({ "period_id": period_id, "statements": statements, "entries": entries, "hash": hash }))
+    }
+}
+
+async fn take(connection: &mut PgConnection, turn: &Turn, month: &Month) -> Result<Option<Period>, DbError> {
+    let take = sqlx::query_file_as!(Period, "src/engine/sql/take_period.sql", turn.business.0, month.0);
+    Ok(take.fetch_optional(connection).await?)
 }
 
 fn not_ended(month: &Month, ends_at: DateTime<Utc>) -> Refusal {

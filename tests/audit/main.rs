@@ -5,6 +5,7 @@
 mod fixtures;
 mod ledger_plants;
 mod queue_plants;
+mod settlement_plants;
 mod subsidy_plants;
 #[path = "../support/mod.rs"]
 mod support;
@@ -35,7 +36,11 @@ const fn plant(name: &'static str, sql: &'static str, found: &'static [Expected]
 }
 
 fn plants() -> impl Iterator<Item = &'static Plant> {
-    ledger_plants::PLANTS.iter().chain(subsidy_plants::PLANTS).chain(queue_plants::PLANTS)
+    ledger_plants::PLANTS
+        .iter()
+        .chain(subsidy_plants::PLANTS)
+        .chain(queue_plants::PLANTS)
+        .chain(settlement_plants::PLANTS)
 }
 
 /// Plants inside a transaction, looks as the reporter inside the same one, and rolls back.

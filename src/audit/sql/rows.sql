@@ -17,6 +17,8 @@ SELECT 'stock_movements', count(*) FROM commissary.stock_movements m WHERE m.bus
 UNION ALL
 SELECT 'products', count(*) FROM commissary.products p WHERE p.business_id = $1
 UNION ALL
+SELECT 'settlement_statements', count(*) FROM commissary.settlement_statements s WHERE s.business_id = $1
+UNION ALL
 SELECT 'job_results', count(*) FROM commissary.job_results r WHERE r.business_id = $1
 UNION ALL
 SELECT 'jobs', count(*) FROM commissary.jobs j WHERE j.business_id = $1
