@@ -1,8 +1,9 @@
 //! `report`: what the ledgers say, as a table, CSV, JSON or a journal for hledger, written while it is read.
 
-use std::io::{ErrorKind, StdoutLock};
+use std::io::{ErrorKind, IsTerminal, StdoutLock};
 
 use chrono::{DateTime, Utc};
+use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -114,7 +115,9 @@ async fn write(args: &ReportArgs, settings: &Settings) -> Result<u64, ReportErro
             businesses.len()
         )));
     }
-    let mut out = Output::begin(format, args.report.columns(), std::io::stdout().lock())?;
+    let stdout = std::io::stdout().lock();
+    let progress = progress(&stdout);
+    let mut out = Output::begin(format, args.report.columns(), stdout)?.with_progress(progress);
     let mut is_any = false;
     for business in businesses {
         is_any |= of_business(&pool, business, args, &mut out).await?;
@@ -123,6 +126,15 @@ async fn write(args: &ReportArgs, settings: &Settings) -> Result<u64, ReportErro
         nothing(args, &mut out)?;
     }
     Ok(out.end()?)
+}
+
+/// Rows counted on standard error, where that is a terminal and the report itself goes elsewhere.
+fn progress(stdout: &StdoutLock<'static>) -> ProgressBar {
+    if stdout.is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{spinner} {human_pos} written, {per_sec}, {elapsed}");
+    ProgressBar::no_length().with_style(style.expect("the template is valid"))
 }
 
 async fn businesses(pool: &PgPool, wanted: Option<Uuid>) -> Result<Vec<BusinessId>, ReportError> {

@@ -5,6 +5,7 @@
 
 use std::io::{self, BufWriter, Write};
 
+use indicatif::ProgressBar;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::cell::{Cell, Column};
@@ -33,6 +34,7 @@ pub struct Output<W: Write> {
     form: Form<W>,
     rows: u64,
     problems: u64,
+    progress: ProgressBar,
 }
 
 enum Form<W: Write> {
@@ -63,7 +65,14 @@ impl<W: Write> Output<W> {
             }
             Format::Hledger => Form::Plain(buffered(out)),
         };
-        Ok(Self { columns, form, rows: 0, problems: 0 })
+        Ok(Self { columns, form, rows: 0, problems: 0, progress: ProgressBar::hidden() })
+    }
+
+    /// Counts what is written on this bar.
+    #[must_use]
+    pub fn with_progress(mut self, progress: ProgressBar) -> Self {
+        self.progress = progress;
+        self
     }
 
     /// Writes a row: a cell a column.
@@ -74,6 +83,7 @@ impl<W: Write> Output<W> {
         assert_eq!(cells.len(), self.columns.len(), "a row has a cell a column");
         let is_first = self.rows == 0;
         self.rows += 1;
+        self.progress.inc(1);
         match &mut self.form {
             Form::Csv(out) => out.write_record(cells.iter().map(Cell::to_text)).map_err(io_error),
             Form::Json(out) => {
@@ -112,13 +122,14 @@ impl<W: Write> Output<W> {
     pub fn text(&mut self, text: &str) -> io::Result<()> {
         let Form::Plain(out) = &mut self.form else { unreachable!("only a journal for hledger is written as text") };
         self.rows += 1;
+        self.progress.inc(1);
         out.write_all(text.as_bytes())
     }
 
     /// Tells of a problem that the report came upon; it goes on, and the program ends with 1.
     pub fn problem(&mut self, message: &str) {
         self.problems += 1;
-        eprintln!("commissary: {message}");
+        self.progress.suspend(|| eprintln!("commissary: {message}"));
     }
 
     /// Ends the report; gives how many problems it told of.
@@ -126,6 +137,7 @@ impl<W: Write> Output<W> {
     /// # Errors
     /// If the rest cannot be written.
     pub fn end(self) -> io::Result<u64> {
+        self.progress.finish_and_clear();
         match self.form {
             Form::Table { mut out, first, widths } => {
                 if widths.is_none() {
