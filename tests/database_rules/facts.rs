@@ -24,6 +24,7 @@ pub const ENTRIES: &[(&str, &str, &str)] = &[
     ("a refund entry without its refund", "3, 'refund', -1, 10, 9, 50, '@d3', NULL", CHECK),
     ("a second charge of an order", "3, 'charge', 1, 10, 11, 50, '@d3', NULL", UNIQUE),
     ("a charge of an unknown order", "3, 'charge', 1, 10, 11, 50, '@dd', NULL", FOREIGN_KEY),
+    ("a second entry of a refund", "3, 'refund', -1, 10, 9, 50, '@d1', '@71'", UNIQUE),
     ("a refund entry of an unknown refund", "3, 'refund', -1, 10, 9, 50, '@d3', '@7f'", FOREIGN_KEY),
 ];
 
@@ -56,6 +57,22 @@ pub const FACTS: &[Rule] = &[
     ("a refund into a settled period", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d3', '@c2', 5, 0, 5, true, now(), '@53', '@aa')", RESTRICT),
     ("a refunded line of another order", "INSERT INTO commissary.refund_items VALUES ('@a', '@71', 2, '@d3', 1, 1)", FOREIGN_KEY),
     ("a refunded line that was not bought", "INSERT INTO commissary.refund_items VALUES ('@a', '@71', 2, '@d1', 1, 1)", FOREIGN_KEY),
+    ("a refund of more than the order", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d3', '@c2', 10.01, 0, 10.01, true, now(), '@51', '@aa')", RESTRICT),
+    ("a refund of more subsidy than was paid", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d1', '@c1', 11, 10.01, 0.99, true, now(), '@51', '@aa')", RESTRICT),
+    ("a credit of more than was payable", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d1', '@c1', 11, 0.99, 10.01, true, now(), '@51', '@aa')", RESTRICT),
+    ("a refund to another customer", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d3', '@c1', 5, 0, 5, true, now(), '@51', '@aa')", RESTRICT),
+    ("a refund of more pieces than remain", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d1', '@c1', 20, 10, 10, true, now(), '@51', '@aa');
+        INSERT INTO commissary.refund_items VALUES ('@a', '@7f', 1, '@d1', 3, 20)", RESTRICT),
+    ("a line's refund of more than remains", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d1', '@c1', 20, 10, 10, true, now(), '@51', '@aa');
+        INSERT INTO commissary.refund_items VALUES ('@a', '@7f', 1, '@d1', 2, 20.01)", RESTRICT),
+    ("an entry of a refund of another order", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d1', '@c1', 2, 1, 1, true, now(), '@51', '@aa');
+        INSERT INTO commissary.credit_ledger (business_id, customer_id, created_at, period_id, job_id, seq, kind, amount, balance_before,
+            balance_after, credit_limit, order_id, refund_id) VALUES ('@a', '@c2', now(), '@51', '@aa', 3, 'refund', -1, 10, 9, 50, '@d3', '@7f')", FOREIGN_KEY),
+    ("a second reversal of a refund", "INSERT INTO commissary.subsidy_ledger SELECT (jsonb_populate_record(l, '{\"entry_id\": \"@5f\"}')).*
+        FROM commissary.subsidy_ledger l WHERE entry_id = '@56'", UNIQUE),
+    ("a reversal of a refund of another order", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d3', '@c2', 2, 0, 2, true, now(), '@51', '@aa');
+        INSERT INTO commissary.subsidy_ledger SELECT (jsonb_populate_record(l, '{\"entry_id\": \"@5f\", \"refund_id\": \"@7f\"}')).*
+        FROM commissary.subsidy_ledger l WHERE entry_id = '@56'", FOREIGN_KEY),
     ("an overrun budget", "UPDATE commissary.subsidy_budgets SET budget_used = 1000.01 WHERE program_id = '@91'", CHECK),
     ("a budget's use below zero", "UPDATE commissary.subsidy_budgets SET budget_used = -0.01 WHERE program_id = '@91'", CHECK),
     ("a budget's use of NaN", "UPDATE commissary.subsidy_budgets SET budget_used = 'NaN' WHERE program_id = '@91'", CHECK),

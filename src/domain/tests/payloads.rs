@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use rust_decimal::Decimal;
 
 use super::fixture::*;
-use crate::domain::request::{Kind, Line, Malformed, PaymentRequest, PurchaseRequest, Request, parse};
+use crate::domain::effects::MovementKind;
+use crate::domain::request::{Kind, Line, Malformed, PaymentRequest, PurchaseRequest, Request, ReturnedLine, parse};
 use crate::money::Currency;
 
 const ID: &str = "0190d0e0-0000-7000-8000-0000000000aB";
@@ -271,7 +272,8 @@ fn any_json() -> impl Strategy<Value = String> {
         number.prop_map(|text| format!("\"{text}\"")),
         "\\PC{0,8}".prop_map(|text| serde_json::Value::String(text).to_string()),
     ];
-    let name = "(customer_id|outlet_id|lines|max_payable|product_id|quantity|unit_price_max|amount|reference|x)";
+    let name = "(customer_id|outlet_id|lines|max_payable|product_id|quantity|unit_price_max|amount|reference|order_id|line_no|restock|\
+        delta|reason|x)";
     leaf.prop_recursive(4, 32, 5, move |inner| {
         let fields = prop::collection::vec((name, inner.clone()), 0..5);
         let object = fields.prop_map(|fields| {
@@ -291,6 +293,15 @@ fn keeps_the_limits(request: &Request) -> bool {
             (1..=500).contains(&lines.len())
                 && lines.iter().all(|line| (1..=2_147_483_647).contains(&line.quantity))
                 && maxima.into_iter().all(|max| !max.is_negative() && DOLLARS.holds(max.decimal()))
+        }
+        Request::Refund(refund) => refund.lines.as_ref().is_none_or(|lines| {
+            let pieces = 1..=2_147_483_647;
+            let keeps = |line: &ReturnedLine| pieces.contains(&line.line_no) && pieces.contains(&line.quantity);
+            (1..=500).contains(&lines.len()) && lines.iter().all(keeps)
+        }),
+        Request::Stock(stock) => {
+            let is_above_zero = stock.kind == MovementKind::Adjustment || stock.delta > 0;
+            stock.delta != 0 && is_above_zero && stock.reason.chars().count() <= 200 && !stock.reason.trim().is_empty()
         }
         Request::OverdueScan => true,
         Request::SettlementClose(month) => month.0.len() == 7,
@@ -312,7 +323,16 @@ proptest! {
         let line = format!(r#"{{"product_id": "{ID}", "quantity": {a}, "unit_price_max": {b}}}"#);
         let purchase = format!(r#"{{"customer_id": "{ID}", "lines": [{line}], "max_payable": {c}}}"#);
         let payment = format!(r#"{{"customer_id": "{ID}", "amount": {d}, "reference": {b}}}"#);
-        for (kind, text) in [(Kind::Purchase, purchase), (Kind::Payment, payment)] {
+        let refund = format!(r#"{{"order_id": "{ID}", "lines": [{{"line_no": {a}, "quantity": {b}}}], "restock": {c}}}"#);
+        let receipt = format!(r#"{{"product_id": "{ID}", "quantity": {a}}}"#);
+        let adjustment = format!(r#"{{"product_id": "{ID}", "delta": {a}, "reason": {b}}}"#);
+        for (kind, text) in [
+            (Kind::Purchase, purchase),
+            (Kind::Payment, payment),
+            (Kind::Refund, refund),
+            (Kind::StockReceipt, receipt),
+            (Kind::StockAdjustment, adjustment),
+        ] {
             match parse(kind, &text, DOLLARS) {
                 Ok(request) => prop_assert!(keeps_the_limits(&request)),
                 Err(wrong) => prop_assert_ne!(wrong.field, "payload"),

@@ -377,7 +377,7 @@ fn the_random_worlds_reach_the_cases_that_matter() {
 
     let mut runner = TestRunner::deterministic();
     let mut reached = std::collections::BTreeMap::<&str, u32>::new();
-    for _ in 0..300 {
+    for _ in 0..1_500 {
         let mut world = worlds().new_tree(&mut runner).expect("a world").current();
         let jobs = jobs().new_tree(&mut runner).expect("jobs").current();
         for decision in batch(&mut world, &jobs) {

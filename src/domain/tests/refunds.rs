@@ -111,9 +111,9 @@ fn the_whole_is_what_remains_and_then_nothing() {
 fn too_many_and_unknown_lines_are_over_returned_and_the_first_is_named() {
     for (lines, line_no, requested, remaining) in [
         (&[(1, 4)][..], 1, 4, 3),
-        (&[(1, 1), (2, 1), (1, 3), (2, 2)], 1, 4, 3),
-        (&[(3, 1)], 3, 1, 0),
-        (&[(2, u32::MAX), (2, u32::MAX)], 2, 8_589_934_590_u64, 2),
+        (&[(1, 1), (2, 1), (1, 3), (2, 2)][..], 1, 4, 3),
+        (&[(3, 1)][..], 3, 1, 0),
+        (&[(2, u32::MAX), (2, u32::MAX)][..], 2, 8_589_934_590_u64, 2),
     ] {
         let Refusal { reason, outcome } = refund(&ordered(), Some(lines), true).expect_err("too many");
         assert_eq!(reason, Reason::OverReturned);

@@ -159,7 +159,7 @@ fn place(world: &mut Snapshot, number: u128, (mut order, program, runs): (Placed
     let programs: Vec<_> = world.programs.values().flatten().cloned().collect();
     match programs.iter().find(|of| of.program_id == id(program)) {
         None => order.subsidy = cents(0),
-        Some(program) if runs && order.subsidy.is_positive() => {
+        Some(program) if runs && fits_the_cap(world, program, &order) => {
             let key = program.budget_key(&world.moment);
             let unused = Budget { total: program.total_budget, used: cents(0) };
             let budget = world.budgets.entry(key).or_insert(unused);
@@ -183,6 +183,11 @@ fn place(world: &mut Snapshot, number: u128, (mut order, program, runs): (Placed
         account.recent_charges = account.recent_charges.plus(payable).expect("small");
     }
     world.orders.insert(id(number), order);
+}
+
+fn fits_the_cap(world: &Snapshot, program: &Program, order: &PlacedOrder) -> bool {
+    let used = world.cap_used.get(&(program.budget_key(&world.moment), order.customer)).copied().unwrap_or_default();
+    program.per_customer_cap.is_none_or(|cap| used.plus(order.subsidy).expect("small") <= cap)
 }
 
 /// A world of four customers, three known products, up to five programs of one organization, and three orders.
@@ -244,7 +249,7 @@ fn requests() -> impl Strategy<Value = Request> {
         let kind = if delta > 0 { MovementKind::Receipt } else { MovementKind::Adjustment };
         Request::Stock(StockRequest { product: id(product), kind, delta, reason: "counted".into() })
     });
-    prop_oneof![10 => buying, 2 => paying, 4 => refunding, 1 => moving]
+    prop_oneof![14 => buying, 2 => paying, 4 => refunding, 1 => moving]
 }
 
 /// Up to 25 jobs with ids of their own.
