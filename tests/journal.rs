@@ -23,7 +23,8 @@ fn has_hledger() -> bool {
     let found = Command::new("hledger").arg("--version").output().is_ok_and(|output| output.status.success());
     if !found {
         // Not eprintln!, which the test harness would swallow.
-        let note = b"SKIPPED: hledger is not installed; `scripts/setup hledger` installs it, then run this test again\n";
+        let note =
+            b"SKIPPED: hledger is not installed; `scripts/setup hledger` installs it, then run this test again\n";
         std::io::stderr().write_all(note).expect("standard error takes it");
     }
     found

@@ -332,7 +332,7 @@ async fn a_report_of_many_rows_needs_no_more_memory_than_one_of_few() {
         read(285_000);
         let many = peak_memory_kib(child.id());
         assert!(many < few + GROWTH_KIB_MAX, "{report:?}: {few} KiB after 5,000 lines, {many} KiB after 290,000");
-        assert!(lines.map(|line| line.expect("UTF-8")).count() > 10_000);
+        assert!(lines.filter(Result::is_ok).count() > 10_000);
         assert!(child.wait().expect("it ends").success(), "{report:?}");
     }
 }
