@@ -13,5 +13,6 @@ pub mod ids;
 pub mod import;
 pub mod money;
 pub mod queue;
+pub mod report;
 pub mod telemetry;
 pub mod worker;

@@ -7,6 +7,7 @@ mod demo;
 mod enqueue;
 mod import;
 mod migrate;
+mod report;
 mod result;
 mod worker;
 
@@ -45,6 +46,8 @@ enum Command {
     Worker(worker::WorkerArgs),
     /// Print a request's result
     Result(result::ResultArgs),
+    /// Write a report of what the ledgers say
+    Report(report::ReportArgs),
     /// Check every invariant of what is stored; name the offending keys
     Audit(audit::Audit),
     /// Show the whole: data, a fleet of workers, results and an audit; without DATABASE_URL on a private server
@@ -86,6 +89,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ended> {
         Command::Migrate => migrate::run(&settings).await,
         Command::Enqueue(args) => enqueue::run(args, &settings).await,
         Command::Result(args) => result::run(args, &settings).await,
+        Command::Report(args) => report::run(&args, &settings).await,
         Command::Bench(args) => bench::run(args, &settings).await,
         Command::Import(args) => import::run(args, &settings).await,
         Command::Worker(args) => worker::run(args, &settings).await,
