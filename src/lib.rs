@@ -11,5 +11,6 @@ pub mod engine;
 pub mod ids;
 pub mod money;
 pub mod queue;
+pub mod schedule;
 pub mod telemetry;
 pub mod worker;
