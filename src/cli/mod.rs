@@ -4,8 +4,12 @@ mod audit;
 mod bench;
 mod cluster;
 mod enqueue;
+mod jobs;
+mod listing;
 mod migrate;
+mod queue;
 mod result;
+mod schedule;
 mod worker;
 
 use std::process::ExitCode;
@@ -41,6 +45,12 @@ enum Command {
     Enqueue(enqueue::EnqueueArgs),
     /// Print a request's result
     Result(result::ResultArgs),
+    /// Show queues, pause and resume them
+    Queue(queue::QueueArgs),
+    /// Show waiting and failed jobs, retry or discard them
+    Jobs(jobs::JobsArgs),
+    /// Show, add, edit and remove what runs by the clock
+    Schedule(schedule::ScheduleArgs),
     /// Measure the standard workload on this machine
     Bench(bench::BenchArgs),
     /// Decide and record what waits in the queues
@@ -80,6 +90,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ended> {
         Command::Migrate => migrate::run(&settings).await,
         Command::Enqueue(args) => enqueue::run(args, &settings).await,
         Command::Result(args) => result::run(args, &settings).await,
+        Command::Queue(args) => queue::run(args, &settings).await,
+        Command::Jobs(args) => jobs::run(args, &settings).await,
+        Command::Schedule(args) => schedule::run(args, &settings).await,
         Command::Bench(args) => bench::run(args, &settings).await,
         Command::Worker(args) => worker::run(args, &settings).await,
         Command::Cluster(args) => cluster::run(args).await,
