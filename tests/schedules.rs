@@ -1,7 +1,5 @@
 //! Schedules against a real database: each tick once, by the business's wall clock, caught up by policy.
 
-#[path = "support/shop.rs"]
-mod shop;
 mod support;
 
 use std::process::Output;
@@ -12,7 +10,6 @@ use commissary::db::{Role, connect};
 use commissary::ids::BusinessId;
 use commissary::schedule::fire_due;
 use serde_json::Value;
-use shop::Shop;
 use sqlx::PgPool;
 use support::TestDatabase;
 use tokio::sync::Barrier;
@@ -28,12 +25,15 @@ fn instant(text: &str) -> DateTime<Utc> {
     text.parse().expect(text)
 }
 
+/// A business in this time zone, with its default schedules.
+async fn new_business(pool: &PgPool, zone: &str) -> Uuid {
+    let add = "INSERT INTO commissary.businesses (name, time_zone) VALUES ('B', $1) RETURNING business_id";
+    sqlx::query_scalar(add).bind(zone).fetch_one(pool).await.expect("a business")
+}
+
 /// A business in this time zone with this one schedule.
 async fn business_with(pool: &PgPool, zone: &str, kind: &str, cron: &str, catch_up: &str) -> Uuid {
-    let business = Uuid::new_v4();
-    let add =
-        "WITH b AS (INSERT INTO commissary.businesses (business_id, name, time_zone) VALUES ($1, 'B', $2)) SELECT";
-    sqlx::query(add).bind(business).bind(zone).execute(pool).await.expect("a business");
+    let business = new_business(pool, zone).await;
     sqlx::query("DELETE FROM commissary.schedules WHERE business_id = $1")
         .bind(business)
         .execute(pool)
@@ -73,10 +73,10 @@ async fn fired(zone: &str, cron: &str, catch_up: &str, moments: &[&str]) -> Vec<
 #[tokio::test]
 async fn every_business_has_its_defaults_and_a_new_one_starts_with_nothing_due() {
     let database = support::database().await;
-    let shop = Shop::open(database.pool(), 100, 100).await;
+    let business = new_business(database.pool(), "UTC").await;
     let sql = "SELECT name, kind, cron, catch_up, next_at > now() FROM commissary.schedules WHERE business_id = $1 ORDER BY name";
     type Row = (String, String, String, String, Option<bool>);
-    let rows: Vec<Row> = sqlx::query_as(sql).bind(shop.business).fetch_all(database.pool()).await.expect(sql);
+    let rows: Vec<Row> = sqlx::query_as(sql).bind(business).fetch_all(database.pool()).await.expect(sql);
     let row = |name: &str, kind: &str, cron: &str, catch_up: &str, is_later| {
         (name.to_owned(), kind.to_owned(), cron.to_owned(), catch_up.to_owned(), is_later)
     };
@@ -88,7 +88,7 @@ async fn every_business_has_its_defaults_and_a_new_one_starts_with_nothing_due()
     };
     assert_eq!(rows, defaults(None));
     assert!(database.commissary(&["worker", "--until-empty"]).status.success());
-    let rows: Vec<Row> = sqlx::query_as(sql).bind(shop.business).fetch_all(database.pool()).await.expect(sql);
+    let rows: Vec<Row> = sqlx::query_as(sql).bind(business).fetch_all(database.pool()).await.expect(sql);
     assert_eq!(rows, defaults(Some(true)));
     assert_eq!(made(database.pool()).await, 0);
 }
@@ -334,7 +334,7 @@ async fn another_time_zone_moves_the_next_tick() {
 async fn a_simulated_clock_drives_the_schedules_and_each_settlement_names_the_month_before() {
     let database = support::database().await;
     let pool = database.pool();
-    let business = Shop::open(pool, 100, 100).await.business;
+    let business = new_business(pool, "UTC").await;
     for now in ["2026-01-15T12:00:00Z", "2026-02-15T12:00:00Z", "2026-04-15T12:00:00Z"] {
         let (output, _) = run(&database, &["worker", "--until-empty"], Some(now));
         assert!(output.status.success(), "{output:?}");
