@@ -54,7 +54,7 @@ pub struct Fired {
     pub enqueued: usize,
 }
 
-/// A claimed schedule with its plan; `ticks` and `next` as places in the list of readings.
+/// A claimed schedule, and what to do about it.
 struct Claimed {
     schedule_id: Uuid,
     name: String,

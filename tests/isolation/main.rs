@@ -25,6 +25,7 @@ const FACT_TABLES: &[&str] = &[
     "refund_items",
     "stock_movements",
     "job_results",
+    "job_results_archive",
 ];
 
 async fn texts(pool: &PgPool, sql: &'static str) -> Vec<String> {
