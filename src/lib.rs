@@ -14,5 +14,6 @@ pub mod import;
 pub mod money;
 pub mod queue;
 pub mod report;
+pub mod schedule;
 pub mod telemetry;
 pub mod worker;

@@ -6,9 +6,13 @@ mod cluster;
 mod demo;
 mod enqueue;
 mod import;
+mod jobs;
+mod listing;
 mod migrate;
+mod queue;
 mod report;
 mod result;
+mod schedule;
 mod worker;
 
 use std::process::ExitCode;
@@ -48,6 +52,12 @@ enum Command {
     Result(result::ResultArgs),
     /// Write a report of what the ledgers say
     Report(report::ReportArgs),
+    /// Show queues, pause and resume them
+    Queue(queue::QueueArgs),
+    /// Show waiting and failed jobs, retry or discard them
+    Jobs(jobs::JobsArgs),
+    /// Show, add, edit and remove what runs by the clock
+    Schedule(schedule::ScheduleArgs),
     /// Check every invariant of what is stored; name the offending keys
     Audit(audit::Audit),
     /// Show the whole: data, a fleet of workers, results and an audit; without DATABASE_URL on a private server
@@ -90,6 +100,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ended> {
         Command::Enqueue(args) => enqueue::run(args, &settings).await,
         Command::Result(args) => result::run(args, &settings).await,
         Command::Report(args) => report::run(&args, &settings).await,
+        Command::Queue(args) => queue::run(args, &settings).await,
+        Command::Jobs(args) => jobs::run(args, &settings).await,
+        Command::Schedule(args) => schedule::run(args, &settings).await,
         Command::Bench(args) => bench::run(args, &settings).await,
         Command::Import(args) => import::run(args, &settings).await,
         Command::Worker(args) => worker::run(args, &settings).await,

@@ -6,6 +6,7 @@
 
 mod backend;
 mod dispatch;
+mod schedules;
 mod shutdown;
 
 use std::sync::Arc;
@@ -22,9 +23,11 @@ use crate::ids::BusinessId;
 
 use backend::Turns;
 use dispatch::{Dispatcher, TurnEnded};
+use schedules::Schedules;
 
-/// Connections besides one a batch and one a job that is worked on beside turns: the poll's, the listener's, and one for hints after a commit.
-const EXTRA_CONNECTIONS: u32 = 3;
+/// Connections besides one a batch and one a job that is worked on beside turns: the poll's, the listener's, the
+/// schedules', and one for hints after a commit.
+const EXTRA_CONNECTIONS: u32 = 4;
 
 /// Why a worker did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +51,8 @@ struct Handler {
 }
 
 /// Runs until told to stop (SIGTERM or SIGINT: finish the batches, claim nothing more; a second one aborts), or with
-/// `until_empty` until no business has a ready job.
+/// `until_empty` until no business has a ready job. Ticks of schedules are fired as they come due; with `until_empty` once,
+/// before anything else.
 ///
 /// # Errors
 /// [`WorkerError`] if the worker refuses to start, or died.
@@ -58,6 +62,12 @@ pub async fn run(settings: Settings, until_empty: bool) -> Result<(), WorkerErro
     db::check_worker_server(&pool, settings.development).await??;
     tracing::info!(concurrency, batch_size_max = settings.worker.batch_size_max, until_empty, "the worker starts");
 
+    let schedules = if until_empty {
+        schedules::look(&pool, settings.now).await;
+        None
+    } else {
+        Some(Schedules::start(pool.clone(), settings.now))
+    };
     // Capacity 1: a business waits in the dispatcher's line, where its place is fair, not in a channel.
     let (turns, due) = mpsc::channel(1);
     let (ended, turns_ended) = mpsc::unbounded_channel();
@@ -89,6 +99,9 @@ pub async fn run(settings: Settings, until_empty: bool) -> Result<(), WorkerErro
         });
     let ended = shutdown::run(monitor, &mut dispatching).await;
     dispatching.abort();
+    if let Some(schedules) = schedules {
+        schedules.stop().await;
+    }
     pool.close().await;
     if died.load(Ordering::Relaxed) {
         return Err(WorkerError::Died("its apalis worker ended with an error; the log says which".to_owned()));

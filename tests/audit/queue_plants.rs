@@ -125,6 +125,12 @@ pub const PLANTS: &[Plant] = &[
         &[("decision_seq", "the queue counts 13 decisions, but the last result is 12")],
     ),
     plant(
+        "an archived result that is still there",
+        "INSERT INTO commissary.job_results_archive
+             SELECT r.*, now(), 'operator' FROM commissary.job_results r WHERE r.job_id = '@a5'",
+        &[("decision_seq", "decision 5 follows 5")],
+    ),
+    plant(
         "an order of an office without an outlet",
         "ALTER TABLE commissary.orders DROP CONSTRAINT orders_of_an_office_name_an_outlet;
          UPDATE commissary.orders SET outlet_id = NULL WHERE order_id = '@d9'",

@@ -26,6 +26,7 @@ const FACT_TABLES: &[&str] = &[
     "stock_movements",
     "overdue_events",
     "job_results",
+    "job_results_archive",
 ];
 
 async fn texts(pool: &PgPool, sql: &'static str) -> Vec<String> {

@@ -1,0 +1,99 @@
+//! `queue`: what waits in each business's queue; pausing and resuming it.
+
+use chrono::Utc;
+use clap::{Args, Subcommand};
+use uuid::Uuid;
+
+use super::{Ended, listing};
+use crate::config::Settings;
+use crate::db::{self, Role};
+use crate::ids::BusinessId;
+use crate::queue::{self, Depth};
+
+/// The arguments of `queue`.
+#[derive(Debug, Args)]
+pub struct QueueArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show what waits, a line a business
+    List(ListArgs),
+    /// Let nothing of a business be taken any more; waits for its batch in flight
+    Pause(OneArgs),
+    /// Let it go on
+    Resume(OneArgs),
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// Only this business; otherwise every business that the login may act for
+    #[arg(long, value_name = "ID")]
+    business: Option<Uuid>,
+    /// Print the list as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct OneArgs {
+    /// The business
+    #[arg(long, value_name = "ID")]
+    business: Uuid,
+    /// Print what was done as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows, pauses or resumes.
+///
+/// # Errors
+/// If the database fails, the business is unknown, or the login may not act for it.
+pub async fn run(args: QueueArgs, settings: &Settings) -> anyhow::Result<Ended> {
+    match args.action {
+        Action::List(args) => list(&args, settings).await,
+        Action::Pause(args) => pause(&args, true, settings).await,
+        Action::Resume(args) => pause(&args, false, settings).await,
+    }
+}
+
+async fn list(args: &ListArgs, settings: &Settings) -> anyhow::Result<Ended> {
+    let pool = db::connect(&settings.database, Role::Reporter, 1).await?;
+    let mut depths = Vec::new();
+    for business in listing::businesses(&pool, args.business).await? {
+        let mut tx = db::begin_tenant(&pool, business).await?;
+        depths.extend(queue::depth(&mut tx, business).await?);
+        tx.rollback().await?;
+    }
+    let header = ["business", "ready", "scheduled", "retrying", "oldest ready", "weight", "paused"];
+    listing::print(args.json, &depths, &header, cells)?;
+    Ok(Ended::Well)
+}
+
+fn cells(depth: &Depth) -> Vec<String> {
+    let age = depth.oldest_ready_at.map(|at| format!("{} s", (Utc::now() - at).num_seconds().max(0)));
+    vec![
+        depth.business_id.to_string(),
+        depth.ready.to_string(),
+        depth.scheduled.to_string(),
+        depth.retrying.to_string(),
+        age.unwrap_or_default(),
+        depth.weight.to_string(),
+        if depth.is_paused { "paused" } else { "" }.to_owned(),
+    ]
+}
+
+async fn pause(args: &OneArgs, is_paused: bool, settings: &Settings) -> anyhow::Result<Ended> {
+    let pool = db::connect(&settings.database, Role::Admin, 1).await?;
+    let business = BusinessId(args.business);
+    let changed = queue::pause_queue(&pool, business, is_paused).await?;
+    let state = if is_paused { "paused" } else { "running" };
+    if args.json {
+        println!("{}", serde_json::json!({"business_id": business, "is_paused": is_paused, "changed": changed}));
+    } else {
+        println!("business {business} is {state}{}", if changed { "" } else { " already" });
+    }
+    Ok(Ended::Well)
+}
