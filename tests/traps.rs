@@ -74,6 +74,7 @@ async fn the_claim_reads_its_index_in_order_under_the_policies() {
             .replace("\"payload!\"", "payload")
             .replace("$1", &format!("'{}'::uuid", shop.business))
             .replace("$2", "10")
+            .replace("$3", "'{}'")
     );
     let plan: Vec<String> = sqlx::query_scalar(AssertSqlSafe(claim)).fetch_all(&mut *tx).await.expect("a plan");
     let plan = plan.join("\n");
