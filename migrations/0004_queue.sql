@@ -111,7 +111,7 @@ CREATE TRIGGER businesses_open_queue AFTER INSERT ON commissary.businesses
     FOR EACH ROW EXECUTE FUNCTION commissary.open_queue();
 
 -- Which businesses have work: ids only, the one thing that is seen across tenants. A skip scan: one index probe per
--- business with work, however many businesses or jobs there are (10,000 businesses, 50 with work: 0.3 ms).
+-- business with work, however many businesses or jobs there are.
 CREATE FUNCTION commissary.ready_businesses() RETURNS SETOF uuid
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = commissary, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
