@@ -1,12 +1,14 @@
 //! Outcomes: a decision as the caller sees it, and its parts as JSON under CONTRACT's names.
 
-use chrono::SecondsFormat;
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use rust_decimal::Decimal;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::credit;
 use super::effects::{Candidate, CreditEntry, Effects, Purchase, Refund, Subsidy};
-use super::snapshot::{Program, ProgramKind, text_enum};
+use super::snapshot::{ProgramKind, text_enum};
+use crate::ids::{OfficeId, OrderId, OrganizationId, OutletId, ProgramId, TeamId};
 use crate::money::{Amount, Currency};
 
 /// What becomes of a job.
@@ -64,72 +66,154 @@ text_enum! {
 }
 
 impl Effects {
-    /// The result's outcome (CONTRACT, "outcome when completed").
+    /// The result's outcome as JSON text (CONTRACT, "outcome when completed").
     #[must_use]
-    pub fn outcome(&self, currency: Currency) -> Value {
+    pub fn outcome(&self, currency: Currency) -> String {
         match self {
-            Self::Purchase(purchase) => purchase_outcome(purchase, currency),
-            Self::Payment(entry) => payment_outcome(entry, currency),
-            Self::Refund(refund) => refund_outcome(refund, currency),
-            Self::Stock(movement) => json!({ "product_id": movement.product, "stock_after": movement.stock_after }),
+            Self::Purchase(purchase) => text(&purchase_outcome(purchase, currency)),
+            Self::Payment(entry) => text(&payment_outcome(entry, currency)),
+            Self::Refund(refund) => text(&refund_outcome(refund, currency)),
+            Self::Stock(movement) => {
+                text(&json!({ "product_id": movement.product, "stock_after": movement.stock_after }))
+            }
         }
     }
 }
 
-fn purchase_outcome(purchase: &Purchase, currency: Currency) -> Value {
-    let Purchase { order, charge, .. } = purchase;
-    let mut outcome = json!({
-        "order_id": order.order_id,
-        "total": currency.format(order.total),
-        "subsidy": currency.format(order.subsidy),
-        "payable": currency.format(order.payable),
-        "program_id": purchase.subsidy.as_ref().map(|subsidy| subsidy.program.program_id),
-        "balance_after": currency.format(charge.balance_after),
-        "available": available(charge, currency),
-    });
-    if !purchase.evaluation.is_empty() {
-        outcome["evaluation"] = evaluation_json(&purchase.evaluation, currency);
-    }
-    outcome
+/// Written directly, not by way of a `Value`: its maps cost a third of the worker's time for a purchase.
+fn text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("names are strings, and no value's own serialization fails")
 }
 
-fn payment_outcome(entry: &CreditEntry, currency: Currency) -> Value {
+/// A decimal as a JSON string.
+struct Exact(Decimal);
+
+impl Serialize for Exact {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// An amount with exactly the currency's decimals.
+fn money(amount: Amount, currency: Currency) -> Exact {
+    exact(amount.decimal(), currency)
+}
+
+fn exact(value: Decimal, currency: Currency) -> Exact {
+    let mut value = currency.round(value);
+    value.rescale(currency.exponent());
+    Exact(value)
+}
+
+#[derive(Serialize)]
+struct PurchaseOutcome<'a> {
+    order_id: OrderId,
+    total: Exact,
+    subsidy: Exact,
+    payable: Exact,
+    program_id: Option<ProgramId>,
+    balance_after: Exact,
+    available: Exact,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    evaluation: Vec<Fared<'a>>,
+}
+
+/// An element of an evaluation.
+#[derive(Serialize)]
+struct Fared<'a> {
+    program_id: ProgramId,
+    discount: Exact,
+    fundable: bool,
+    chosen: bool,
+    why: &'a str,
+}
+
+fn purchase_outcome(purchase: &Purchase, currency: Currency) -> PurchaseOutcome<'_> {
+    let Purchase { order, charge, .. } = purchase;
+    PurchaseOutcome {
+        order_id: order.order_id,
+        total: money(order.total, currency),
+        subsidy: money(order.subsidy, currency),
+        payable: money(order.payable, currency),
+        program_id: purchase.subsidy.as_ref().map(|subsidy| subsidy.program.program_id),
+        balance_after: money(charge.balance_after, currency),
+        available: available(charge, currency),
+        evaluation: fared(&purchase.evaluation, currency),
+    }
+}
+
+fn payment_outcome(entry: &CreditEntry, currency: Currency) -> impl Serialize {
     json!({
         "seq": entry.seq,
-        "amount": currency.format(entry.amount.negated()),
-        "balance_after": currency.format(entry.balance_after),
+        "amount": money(entry.amount.negated(), currency),
+        "balance_after": money(entry.balance_after, currency),
         "available": available(entry, currency),
     })
 }
 
-fn refund_outcome(refund: &Refund, currency: Currency) -> Value {
+fn refund_outcome(refund: &Refund, currency: Currency) -> impl Serialize {
     json!({
         "refund_id": refund.refund_id,
         "order_id": refund.order,
-        "total": currency.format(refund.total),
-        "subsidy_returned": currency.format(refund.subsidy_returned),
-        "credited": currency.format(refund.credited),
-        "balance_after": currency.format(refund.entry.balance_after),
+        "total": money(refund.total, currency),
+        "subsidy_returned": money(refund.subsidy_returned, currency),
+        "credited": money(refund.credited, currency),
+        "balance_after": money(refund.entry.balance_after, currency),
     })
 }
 
-fn available(entry: &CreditEntry, currency: Currency) -> String {
-    format_decimal(credit::available(entry.credit_limit, entry.balance_after), currency)
+fn available(entry: &CreditEntry, currency: Currency) -> Exact {
+    exact(credit::available(entry.credit_limit, entry.balance_after), currency)
 }
 
-/// How every candidate program fared: `[{program_id, discount, fundable, chosen, why}]`.
+/// How every candidate program fared, as JSON text: `[{program_id, discount, fundable, chosen, why}]`.
 #[must_use]
-pub fn evaluation_json(candidates: &[Candidate], currency: Currency) -> Value {
-    let element = |candidate: &Candidate| {
-        json!({
-            "program_id": candidate.program,
-            "discount": currency.format(candidate.discount),
-            "fundable": candidate.fundable,
-            "chosen": candidate.chosen,
-            "why": candidate.why,
-        })
-    };
-    candidates.iter().map(element).collect()
+pub fn evaluation_json(candidates: &[Candidate], currency: Currency) -> String {
+    text(&fared(candidates, currency))
+}
+
+fn fared(candidates: &[Candidate], currency: Currency) -> Vec<Fared<'_>> {
+    fn element(candidate: &Candidate, currency: Currency) -> Fared<'_> {
+        Fared {
+            program_id: candidate.program,
+            discount: money(candidate.discount, currency),
+            fundable: candidate.fundable,
+            chosen: candidate.chosen,
+            why: candidate.why.as_ref(),
+        }
+    }
+    candidates.iter().map(|candidate| element(candidate, currency)).collect()
+}
+
+/// What the subsidy ledger keeps of a program, under its columns' names; `total_budget` is the total in force.
+#[derive(Serialize)]
+struct ProgramSnapshot<'a> {
+    program_id: ProgramId,
+    name: &'a str,
+    organization_id: OrganizationId,
+    office_id: Option<OfficeId>,
+    team_id: Option<TeamId>,
+    outlet_id: Option<OutletId>,
+    kind: &'static str,
+    value: Exact,
+    cap: Option<Exact>,
+    priority: i32,
+    min_order_amount: Option<Exact>,
+    starts_at: Option<String>,
+    ends_at: Option<String>,
+    weekdays: Option<&'a [i16]>,
+    hour_from: Option<String>,
+    hour_to: Option<String>,
+    budget_period: &'static str,
+    total_budget: Exact,
+    per_customer_cap: Option<Exact>,
+    allow_partial: bool,
+    is_active: bool,
+    budget_used_before: Exact,
+    budget_used_after: Exact,
+    period_start: NaiveDate,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer_used_before: Option<Exact>,
 }
 
 impl Subsidy {
@@ -142,55 +226,47 @@ impl Subsidy {
         self.used_before.plus(self.amount).expect("a funded discount stays within the budget's total")
     }
 
-    /// The program's columns by CONTRACT's names, with the budget before and after: what the subsidy ledger keeps.
+    /// The program's columns by CONTRACT's names, with the budget before and after, as JSON text: what the subsidy ledger
+    /// keeps.
     #[must_use]
-    pub fn program_snapshot(&self, currency: Currency) -> Value {
-        let mut columns = program_columns(&self.program, currency);
-        columns["total_budget"] = json!(currency.format(self.total_budget));
-        columns["budget_used_before"] = json!(currency.format(self.used_before));
-        columns["budget_used_after"] = json!(currency.format(self.used_after()));
-        columns["period_start"] = json!(self.budget.period_start.to_string());
-        if let Some(used) = self.cap_used_before {
-            columns["customer_used_before"] = json!(currency.format(used));
-        }
-        columns
+    pub fn program_snapshot(&self, currency: Currency) -> String {
+        let program = &*self.program;
+        let amount = |amount: Option<Amount>| amount.map(|amount| money(amount, currency));
+        let instant = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        text(&ProgramSnapshot {
+            program_id: program.program_id,
+            name: &program.name,
+            organization_id: program.organization_id,
+            office_id: program.office_id,
+            team_id: program.team_id,
+            outlet_id: program.outlet_id,
+            kind: program.kind.as_str(),
+            value: match program.kind {
+                ProgramKind::Percentage | ProgramKind::PercentageCapped => Exact(program.value.normalize()),
+                ProgramKind::Fixed => exact(program.value, currency),
+            },
+            cap: amount(program.cap),
+            priority: program.priority,
+            min_order_amount: amount(program.min_order_amount),
+            starts_at: program.starts_at.map(instant),
+            ends_at: program.ends_at.map(instant),
+            weekdays: program.weekdays.as_deref(),
+            hour_from: program.hour_from.map(|time| time.to_string()),
+            hour_to: program.hour_to.map(|time| time.to_string()),
+            budget_period: program.budget_period.as_str(),
+            total_budget: money(self.total_budget, currency),
+            per_customer_cap: amount(program.per_customer_cap),
+            allow_partial: program.allow_partial,
+            is_active: program.is_active,
+            budget_used_before: money(self.used_before, currency),
+            budget_used_after: money(self.used_after(), currency),
+            period_start: self.budget.period_start,
+            customer_used_before: amount(self.cap_used_before),
+        })
     }
-}
-
-/// Everything but `total_budget`, for which the total in force stands.
-fn program_columns(program: &Program, currency: Currency) -> Value {
-    let amount = |amount: Option<Amount>| amount.map(|amount| currency.format(amount));
-    let value = match program.kind {
-        ProgramKind::Percentage | ProgramKind::PercentageCapped => program.value.normalize().to_string(),
-        ProgramKind::Fixed => format_decimal(program.value, currency),
-    };
-    json!({
-        "program_id": program.program_id,
-        "name": program.name,
-        "organization_id": program.organization_id,
-        "office_id": program.office_id,
-        "team_id": program.team_id,
-        "outlet_id": program.outlet_id,
-        "kind": program.kind.as_str(),
-        "value": value,
-        "cap": amount(program.cap),
-        "priority": program.priority,
-        "min_order_amount": amount(program.min_order_amount),
-        "starts_at": program.starts_at.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
-        "ends_at": program.ends_at.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
-        "weekdays": program.weekdays,
-        "hour_from": program.hour_from.map(|time| time.to_string()),
-        "hour_to": program.hour_to.map(|time| time.to_string()),
-        "budget_period": program.budget_period.as_str(),
-        "per_customer_cap": amount(program.per_customer_cap),
-        "allow_partial": program.allow_partial,
-        "is_active": program.is_active,
-    })
 }
 
 /// Like [`Currency::format`], for a value that may exceed what an amount holds.
 pub(crate) fn format_decimal(value: Decimal, currency: Currency) -> String {
-    let mut value = currency.round(value);
-    value.rescale(currency.exponent());
-    value.to_string()
+    exact(value, currency).0.to_string()
 }

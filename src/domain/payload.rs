@@ -2,13 +2,14 @@
 //!
 //! It never walks a `serde_json::Value`: with `arbitrary_precision` and `raw_value` a `Value` takes objects with
 //! certain private keys for numbers or for embedded JSON. A map of raw values keeps every text as it was written,
-//! costs no recursion however deep the nesting, and copies nothing but the field names.
+//! costs no recursion however deep the nesting, and copies nothing.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::fmt;
 
 use rust_decimal::Decimal;
 use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -29,28 +30,60 @@ type Wrong = Cow<'static, str>;
 /// The fields of one JSON object of the payload: all known, each at most once.
 pub(super) struct Fields<'a> {
     line: Option<usize>,
-    values: BTreeMap<String, &'a RawValue>,
+    values: Vec<(Cow<'a, str>, &'a RawValue)>,
 }
+
+/// An object's members in their order; jsonb has no two of one name.
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some((Text(name), value)) = object.next_entry()? {
+                    members.push((name, value));
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// A string, borrowed unless it has escapes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'a> Fields<'a> {
     /// The payload's own fields.
     pub(super) fn of_payload(payload: &'a str, known: &[&str]) -> Result<Self, Malformed> {
         let malformed = || Malformed::new("payload", "must be a JSON object");
-        let values = serde_json::from_str(payload).map_err(|_| malformed())?;
+        let Members(values) = serde_json::from_str(payload).map_err(|_| malformed())?;
         Self { line: None, values }.all_known(known)
     }
 
     /// The fields of `lines[index]`.
     pub(super) fn of_line(index: usize, line: &'a RawValue, known: &[&str]) -> Result<Self, Malformed> {
         let malformed = || Malformed::new(format!("lines[{index}]"), "must be a JSON object");
-        let values = serde_json::from_str(line.get()).map_err(|_| malformed())?;
+        let Members(values) = serde_json::from_str(line.get()).map_err(|_| malformed())?;
         Self { line: Some(index), values }.all_known(known)
     }
 
     fn all_known(self, known: &[&str]) -> Result<Self, Malformed> {
-        match self.values.keys().find(|name| !known.contains(&name.as_str())) {
+        match self.values.iter().find(|(name, _)| !known.contains(&&**name)) {
             None => Ok(self),
-            Some(name) => {
+            Some((name, _)) => {
                 let shown: String = name.chars().take(TEXT_CHARS_MAX).collect();
                 let message = format!("is not a field; there are {}", known.join(", "));
                 Err(Malformed::new(self.path(&shown), message))
@@ -73,8 +106,8 @@ impl<'a> Fields<'a> {
         name: &str,
         read: impl FnOnce(&'a RawValue) -> Result<T, Wrong>,
     ) -> Result<Option<T>, Malformed> {
-        match self.values.get(name) {
-            Some(value) if value.get() != "null" => {
+        match self.values.iter().rfind(|(member, _)| member == name) {
+            Some((_, value)) if value.get() != "null" => {
                 read(value).map(Some).map_err(|wrong| Malformed::new(self.path(name), wrong))
             }
             _ => Ok(None),
@@ -173,10 +206,6 @@ fn amount(value: &RawValue, currency: Currency) -> Result<Amount, Wrong> {
 
 /// A JSON string's text, borrowed unless it has escapes; `None` if the value is something else.
 fn string(value: &RawValue) -> Option<Cow<'_, str>> {
-    #[derive(Deserialize)]
-    #[serde(transparent)]
-    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
     serde_json::from_str::<Text<'_>>(value.get()).ok().map(|text| text.0)
 }
 

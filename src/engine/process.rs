@@ -148,7 +148,7 @@ impl Engine {
         };
         let result = match decision {
             Decision::Completed(effects) => {
-                let outcome = effects.outcome(currency).to_string();
+                let outcome = effects.outcome(currency);
                 // Half-applied effects would spoil the snapshot for the jobs behind: the whole batch is given up.
                 catch_unwind(AssertUnwindSafe(|| apply(snapshot, &effects)))
                     .map_err(|panic| DbError::Unknown(format!("apply panicked: {}", panic_message(&*panic))))?;
@@ -205,12 +205,14 @@ pub(super) fn parsed(job: &ClaimedJob, turn: &Turn) -> Job {
         tracing::error!(job_id = %job.job_id, message, "parsing a payload panicked");
         Err(request::Malformed { field: "payload".to_owned(), message })
     });
+    // One draw serves all: a job makes at most one of each, and each is unique among its kind only.
+    let id = Uuid::now_v7();
     Job {
         job_id: job.job_id,
-        order_id: OrderId(Uuid::now_v7()),
-        entry_id: SubsidyEntryId(Uuid::now_v7()),
-        refund_id: RefundId(Uuid::now_v7()),
-        movement_id: MovementId(Uuid::now_v7()),
+        order_id: OrderId(id),
+        entry_id: SubsidyEntryId(id),
+        refund_id: RefundId(id),
+        movement_id: MovementId(id),
         request,
     }
 }

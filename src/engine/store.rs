@@ -140,8 +140,8 @@ impl Written {
         if let Some(subsidy) = &subsidy {
             let drawn = self.budgets.entry(subsidy.budget).or_default();
             *drawn = (drawn.0 + subsidy.amount.decimal(), Some(subsidy.total_budget.decimal()));
-            let snapshot = subsidy.program_snapshot(self.currency).to_string();
-            let evaluation = evaluation_json(&evaluation, self.currency).to_string();
+            let snapshot = subsidy.program_snapshot(self.currency);
+            let evaluation = evaluation_json(&evaluation, self.currency);
             self.subsidies.push(job.job_id, &order, subsidy, charge.created_at, (snapshot, evaluation));
         }
         for item in items {

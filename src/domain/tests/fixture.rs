@@ -37,6 +37,11 @@ pub const SOUP: ProductId = ProductId(Uuid::from_u128(2));
 
 pub const DOLLARS: Currency = Currency::with_exponent(2);
 
+/// JSON text as a value, to be compared.
+pub fn read(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).expect("what is written as JSON is JSON")
+}
+
 pub fn id<T: From<Uuid>>(number: u128) -> T {
     T::from(Uuid::from_u128(number))
 }

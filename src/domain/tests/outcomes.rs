@@ -15,14 +15,14 @@ fn the_outcome_of_a_purchase_without_programs() {
         "order_id": "00000000-0000-0000-0000-000000000386", "total": "20.00", "subsidy": "0.00", "payable": "20.00",
         "program_id": null, "balance_after": "20.00", "available": "980.00",
     });
-    assert_eq!(Effects::Purchase(Box::new(bought)).outcome(DOLLARS), expected);
+    assert_eq!(read(&Effects::Purchase(Box::new(bought)).outcome(DOLLARS)), expected);
 }
 
 #[test]
 fn the_outcome_of_a_subsidised_purchase_has_its_evaluation() {
     let world = with_programs(vec![program(2), Program { is_active: false, ..program(1) }]);
     let bought = purchase(&world, &buy(WORKER, vec![line(BREAD, 1)])).expect("nothing refuses it");
-    let evaluation = evaluation_json(&bought.evaluation, DOLLARS);
+    let evaluation = read(&evaluation_json(&bought.evaluation, DOLLARS));
     let expected = json!([
         { "program_id": "00000000-0000-0000-0000-000000000001", "discount": "0.00", "fundable": false,
           "chosen": false, "why": "not eligible: inactive" },
@@ -35,17 +35,17 @@ fn the_outcome_of_a_subsidised_purchase_has_its_evaluation() {
         "program_id": "00000000-0000-0000-0000-000000000002", "balance_after": "5.00", "available": "995.00",
         "evaluation": expected,
     });
-    assert_eq!(Effects::Purchase(Box::new(bought)).outcome(DOLLARS), expected);
+    assert_eq!(read(&Effects::Purchase(Box::new(bought)).outcome(DOLLARS)), expected);
 }
 
 #[test]
 fn the_outcome_of_a_payment() {
     let entry = pay(&world(), ALONE, "12.5").expect("it is always taken");
-    let outcome = Effects::Payment(entry.clone()).outcome(DOLLARS);
+    let outcome = read(&Effects::Payment(entry.clone()).outcome(DOLLARS));
     let expected = json!({ "seq": 1, "amount": "12.50", "balance_after": "-12.50", "available": "1012.50" });
     assert_eq!(outcome, expected);
     assert_eq!(outcome["seq"].to_string(), "1", "a JSON number");
-    let dinars = Effects::Payment(entry).outcome(Currency::with_exponent(3));
+    let dinars = read(&Effects::Payment(entry).outcome(Currency::with_exponent(3)));
     assert_eq!(dinars["available"], "1012.500");
 }
 
@@ -56,7 +56,7 @@ fn available_may_exceed_what_an_amount_holds() {
     alone.credit_limit = amount("99999999999999.99");
     alone.account.balance = amount("-99999999999999.00");
     let entry = pay(&world, ALONE, "0.99").expect("it is always taken");
-    assert_eq!(Effects::Payment(entry).outcome(DOLLARS)["available"], "199999999999999.98");
+    assert_eq!(read(&Effects::Payment(entry).outcome(DOLLARS))["available"], "199999999999999.98");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn the_program_snapshot_has_every_column_and_the_budget() {
         "is_active": true, "budget_used_before": "3.00", "budget_used_after": "4.00", "period_start": "2026-10-01",
         "customer_used_before": "0.00",
     });
-    assert_eq!(subsidy.program_snapshot(DOLLARS), expected);
+    assert_eq!(read(&subsidy.program_snapshot(DOLLARS)), expected);
 }
 
 #[test]
@@ -109,5 +109,5 @@ fn the_program_snapshot_of_a_plain_program_has_nulls_and_no_customers_use() {
         "total_budget": "1000.00", "per_customer_cap": null, "allow_partial": false, "is_active": true,
         "budget_used_before": "0.00", "budget_used_after": "3.00", "period_start": "1970-01-01",
     });
-    assert_eq!(bought.subsidy.expect("it won").program_snapshot(DOLLARS), expected);
+    assert_eq!(read(&bought.subsidy.expect("it won").program_snapshot(DOLLARS)), expected);
 }

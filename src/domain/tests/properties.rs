@@ -333,7 +333,7 @@ proptest! {
     fn no_world_makes_a_decision_panic(mut world in broken_worlds(), jobs in jobs()) {
         for decision in batch(&mut world, &jobs) {
             if let Decision::Completed(Effects::Purchase(purchase)) = decision {
-                let outcome = Effects::Purchase(purchase.clone()).outcome(DOLLARS);
+                let outcome = read(&Effects::Purchase(purchase.clone()).outcome(DOLLARS));
                 prop_assert_eq!(&outcome["subsidy"], &DOLLARS.format(purchase.order.subsidy));
                 prop_assert!(purchase.order.subsidy <= purchase.order.total.max(cents(0)));
             }

@@ -80,7 +80,7 @@ fn a_refund_of_lines_gives_back_money_stock_and_the_subsidys_share() {
     assert_eq!((entry.order, entry.refund, entry.customer), (Some(id(ORDER)), Some(id(904)), id(WORKER)));
     let reversal = refund.reversal.as_ref().expect("a share is taken back");
     assert_eq!((reversal.amount, reversal.returned_to_budget, reversal.entry_id), (amount("6"), amount("6"), id(903)));
-    let outcome = Effects::Refund(Box::new(refund.clone())).outcome(DOLLARS);
+    let outcome = read(&Effects::Refund(Box::new(refund.clone())).outcome(DOLLARS));
     let expected = json!({
         "refund_id": "00000000-0000-0000-0000-000000000388", "order_id": "00000000-0000-0000-0000-00000000004d",
         "total": "30.00", "subsidy_returned": "6.00", "credited": "24.00", "balance_after": "36.00",

@@ -29,7 +29,7 @@ fn stock_follows_receipts_and_adjustments_also_of_an_inactive_product() {
         assert_eq!((movement.movement_id, movement.delta, movement.stock_after), (id(905), delta, after));
         let effects = Effects::Stock(movement);
         let expected = json!({ "product_id": "00000000-0000-0000-0000-000000000001", "stock_after": after });
-        assert_eq!(effects.outcome(DOLLARS), expected);
+        assert_eq!(read(&effects.outcome(DOLLARS)), expected);
         apply(&mut world, &effects);
         assert_eq!(world.products[&BREAD].stock, after);
     }

@@ -3,6 +3,10 @@ INSERT INTO commissary.order_items AS i (business_id, order_id, line_no, product
     line_total)
 SELECT b.business_id, u.order_id, u.line_no, u.product_id, u.quantity, u.unit_price, u.tax_rate, u.line_total
 FROM commissary.businesses b
-CROSS JOIN unnest($2::uuid[], $3::integer[], $4::uuid[], $5::integer[], $6::numeric[], $7::numeric[], $8::numeric[])
-    u (order_id, line_no, product_id, quantity, unit_price, tax_rate, line_total)
+CROSS JOIN LATERAL (
+    SELECT
+        unnest($2::uuid[]) AS order_id, unnest($3::integer[]) AS line_no, unnest($4::uuid[]) AS product_id,
+        unnest($5::integer[]) AS quantity, unnest($6::numeric[]) AS unit_price, unnest($7::numeric[]) AS tax_rate,
+        unnest($8::numeric[]) AS line_total
+) u
 WHERE b.business_id = $1
