@@ -1,0 +1,1 @@
+//! The baselines: the same purchases done in other ways, each as a process of its own.
