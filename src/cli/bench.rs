@@ -24,7 +24,7 @@ pub struct BenchArgs {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     runs: u32,
     /// Who is compared
-    #[arg(long, value_delimiter = ',', default_value = "commissary")]
+    #[arg(long, value_delimiter = ',', default_value = "commissary,ceiling,textbook,function")]
     contenders: Vec<Contender>,
     /// Another program that does the same purchases: its command is run with `prepare` (untimed, to take over the jobs),
     /// then with `run` until SIGTERM, each time with DATABASE_URL naming the run's own database; repeatable
