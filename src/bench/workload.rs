@@ -58,26 +58,27 @@ impl Workload {
         u64::from(self.purchases / self.businesses)
     }
 
-    /// Fills the queues, several businesses at once; says how long the calls took together.
+    /// Fills the queues, several businesses at once, with the purchases after the first `skipped` of each; says how long the
+    /// calls took together.
     ///
     /// # Errors
     /// [`DbError`] of a statement.
-    pub async fn enqueue(&self, owner: &PgPool) -> Result<Duration, DbError> {
+    pub async fn enqueue(&self, owner: &PgPool, skipped: u64) -> Result<Duration, DbError> {
         let started = Instant::now();
         stream::iter(1..=count(self.businesses))
-            .map(|business| self.enqueue_business(owner, business))
+            .map(|business| self.enqueue_business(owner, business, skipped))
             .buffer_unordered(CALLERS)
             .try_collect::<()>()
             .await?;
         Ok(started.elapsed())
     }
 
-    async fn enqueue_business(&self, owner: &PgPool, business: i32) -> Result<(), DbError> {
-        let per_business = i32::try_from(self.purchases_each()).unwrap_or(i32::MAX);
+    async fn enqueue_business(&self, owner: &PgPool, business: i32, skipped: u64) -> Result<(), DbError> {
+        let numbered = |purchase: u64| i32::try_from(purchase).unwrap_or(i32::MAX);
+        let (mut first, end) = (numbered(skipped), numbered(skipped + self.purchases_each()));
         let [customers, products, lines] = [self.customers, self.products, self.lines].map(count);
-        let mut first = 0;
-        while first < per_business {
-            let last = per_business.min(first.saturating_add(CHUNK));
+        while first < end {
+            let last = end.min(first.saturating_add(CHUNK));
             let call = sqlx::query_file!(
                 "src/bench/sql/enqueue.sql",
                 business,

@@ -1,6 +1,9 @@
 //! The scenarios: one file each, all in one list.
 
+mod cold;
+mod growth;
 mod hot;
+mod snapshot;
 mod throughput;
 
 use futures::future::LocalBoxFuture;
@@ -18,7 +21,8 @@ pub struct Scenario {
 }
 
 /// All scenarios.
-pub static ALL: &[Scenario] = &[throughput::SCENARIO, hot::SCENARIO];
+pub static ALL: &[Scenario] =
+    &[throughput::SCENARIO, cold::SCENARIO, hot::SCENARIO, growth::SCENARIO, snapshot::SCENARIO];
 
 impl Scenario {
     /// The scenario of that name.
