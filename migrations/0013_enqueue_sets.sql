@@ -170,6 +170,26 @@ BEGIN
     IF fault IS NOT NULL THEN
         RAISE EXCEPTION '%', fault USING ERRCODE = 'CM400';
     END IF;
+    -- The usual case, in the same order as store_requests: insert, then look for a result.
+    INSERT INTO commissary.jobs AS j (business_id, kind, idempotency_key, payload, priority, run_at, state, traceparent)
+        VALUES (enqueue.business_id, enqueue.kind, enqueue.idempotency_key, enqueue.payload, coalesce(enqueue.priority, 0),
+            coalesce(enqueue.run_at, now()), CASE WHEN enqueue.run_at > clock_timestamp() THEN 'scheduled' ELSE 'ready' END,
+            enqueue.traceparent)
+        ON CONFLICT (business_id, idempotency_key) DO NOTHING
+        RETURNING j.job_id INTO job_id;
+    IF job_id IS NOT NULL THEN
+        PERFORM FROM commissary.job_results r
+            WHERE r.business_id = enqueue.business_id AND r.idempotency_key = enqueue.idempotency_key;
+        IF NOT FOUND THEN
+            state := 'queued';
+            PERFORM signal_work(enqueue.business_id);
+            PERFORM leave_business(previous);
+            RETURN NEXT;
+            RETURN;
+        END IF;
+        DELETE FROM commissary.jobs j WHERE j.business_id = enqueue.business_id
+            AND j.idempotency_key = enqueue.idempotency_key;
+    END IF;
     SELECT s.* INTO STRICT stored FROM store_requests(enqueue.business_id, ARRAY[enqueue.kind],
         ARRAY[enqueue.idempotency_key], ARRAY[enqueue.payload], ARRAY[enqueue.run_at], ARRAY[enqueue.priority],
         ARRAY[enqueue.traceparent], NULL, NULL) s;
@@ -269,42 +289,6 @@ BEGIN
 END
 $$;
 
--- As enqueue_many for callers that have columns, which spares taking an array of objects to pieces: what became of each, in
--- their order, as one row of columns.
-CREATE FUNCTION commissary.enqueue_columns(
-    business_id uuid, kinds text[], idempotency_keys text[], payloads jsonb[], run_ats timestamptz[] DEFAULT NULL,
-    priorities integer[] DEFAULT NULL, traceparents text[] DEFAULT NULL
-) RETURNS TABLE (job_ids uuid[], states text[], outcomes jsonb[])
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = commissary, pg_temp SET plan_cache_mode = force_generic_plan AS $$
-#variable_conflict use_column
-DECLARE
-    previous text := enter_as_producer(enqueue_columns.business_id);
-    requests CONSTANT integer := coalesce(cardinality(kinds), 0);
-    faults text[];
-    faulty bigint;
-BEGIN
-    IF cardinality(idempotency_keys) IS DISTINCT FROM requests OR cardinality(payloads) IS DISTINCT FROM requests
-        OR requests NOT IN (coalesce(cardinality(run_ats), requests))
-        OR requests NOT IN (coalesce(cardinality(priorities), requests))
-        OR requests NOT IN (coalesce(cardinality(traceparents), requests))
-    THEN
-        RAISE EXCEPTION 'columns: they must have one length' USING ERRCODE = 'CM400';
-    END IF;
-    SELECT array_agg(f.fault), count(f.fault) INTO faults, faulty FROM (
-        SELECT request_fault(u.kind, u.idempotency_key, u.payload, u.run_at, u.traceparent) AS fault
-        FROM unnest(kinds, idempotency_keys, payloads, run_ats, traceparents)
-            u (kind, idempotency_key, payload, run_at, traceparent)
-    ) f;
-    SELECT s.job_ids, s.states, s.outcomes INTO STRICT job_ids, states, outcomes
-        FROM store_requests(enqueue_columns.business_id, kinds, idempotency_keys, payloads, run_ats, priorities,
-            traceparents, CASE WHEN faulty > 0 THEN fault_states(faults) END,
-            CASE WHEN faulty > 0 THEN fault_outcomes(faults) END) s;
-    PERFORM signal_work(enqueue_columns.business_id);
-    PERFORM leave_business(previous);
-    RETURN NEXT;
-END
-$$;
-
 -- As before, by way of columns.
 CREATE OR REPLACE FUNCTION commissary.redrive(business_id uuid, idempotency_key text) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = commissary, pg_temp AS $$
@@ -342,4 +326,3 @@ END
 $$;
 
 SELECT commissary.give_to_owner();
-GRANT EXECUTE ON FUNCTION commissary.enqueue_columns TO commissary_producer, commissary_worker;
