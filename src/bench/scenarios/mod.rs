@@ -1,5 +1,6 @@
 //! The scenarios: one file each, all in one list.
 
+mod enqueue;
 mod hot;
 mod throughput;
 
@@ -18,7 +19,7 @@ pub struct Scenario {
 }
 
 /// All scenarios.
-pub static ALL: &[Scenario] = &[throughput::SCENARIO, hot::SCENARIO];
+pub static ALL: &[Scenario] = &[throughput::SCENARIO, hot::SCENARIO, enqueue::SCENARIO];
 
 impl Scenario {
     /// The scenario of that name.
