@@ -1,5 +1,5 @@
 -- The producer's side in sets: an array is parsed once, checked by expressions that inline, inserted and answered from
--- arrays of columns. Function calls per element and arrays of rows were half of an enqueue_many's time.
+-- arrays of columns.
 SET LOCAL citus.enable_unsafe_triggers = on;
 
 DROP FUNCTION commissary.store_requests(uuid, commissary.job_request[]);
@@ -11,7 +11,9 @@ DROP TYPE commissary.job_request;
 CREATE OR REPLACE FUNCTION commissary.may_act_for(business uuid) RETURNS boolean
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = commissary, pg_temp AS $$
 BEGIN
-    IF pg_has_role(session_user, 'commissary_owner', 'MEMBER') OR pg_has_role(session_user, 'commissary_worker', 'MEMBER') THEN
+    IF pg_has_role(session_user, 'commissary_owner', 'MEMBER')
+        OR pg_has_role(session_user, 'commissary_worker', 'MEMBER')
+    THEN
         RETURN true;
     END IF;
     RETURN EXISTS (SELECT FROM commissary.principals p
@@ -37,8 +39,8 @@ BEGIN
 END
 $$;
 
--- What is wrong with a request, or null. The limits are CONTRACT's ("Enqueue"). It inlines where its arguments are plain
--- columns; a run_at that is null means now.
+-- What is wrong with a request, or null. The limits are CONTRACT's ("Enqueue"). It inlines where its arguments are
+-- plain columns; a run_at that is null means now.
 CREATE FUNCTION commissary.request_fault(
     kind text, idempotency_key text, payload jsonb, run_at timestamptz, traceparent text
 ) RETURNS text
@@ -80,7 +82,8 @@ DECLARE
     -- Version 7, of one clock reading and one random number, counted on: 72 random bits, then the position.
     seed CONSTANT text := gen_random_uuid();
     millis CONSTANT text := lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0');
-    head CONSTANT text := millis || '7' || substr(seed, 16, 3) || '-' || substr(seed, 20, 4) || '-' || substr(seed, 25, 4);
+    head CONSTANT text :=
+        millis || '7' || substr(seed, 16, 3) || '-' || substr(seed, 20, 4) || '-' || substr(seed, 25, 4);
     tail CONSTANT bigint := 2147483648 | (('x' || right(seed, 8))::bit(32)::bigint & 1073741823);
     mine CONSTANT uuid[] := ARRAY(SELECT (head || to_hex(tail + n))::uuid FROM generate_series(1, cardinality(keys)) n);
     unanswered bigint := cardinality(keys);
@@ -104,14 +107,15 @@ BEGIN
         GET DIAGNOSTICS inserted = ROW_COUNT;
 
         -- A new statement, hence a new snapshot: whatever committed before our insert went through is seen here.
-        IF round = 1 AND inserted = unanswered AND NOT EXISTS (
-            SELECT FROM unnest(keys) k JOIN commissary.job_results r ON r.business_id = business AND r.idempotency_key = k)
+        IF round = 1 AND inserted = unanswered AND NOT EXISTS (SELECT FROM unnest(keys) k (idempotency_key)
+            JOIN commissary.job_results r ON r.business_id = business AND r.idempotency_key = k.idempotency_key)
         THEN
             job_ids := mine;
             IF states IS NULL THEN
                 states := array_fill('queued'::text, ARRAY[cardinality(keys)]);
             ELSE
-                job_ids := ARRAY(SELECT CASE WHEN u.state IS NULL THEN u.job_id END FROM unnest(mine, states) u (job_id, state));
+                job_ids := ARRAY(SELECT CASE WHEN u.state IS NULL THEN u.job_id END
+                    FROM unnest(mine, states) u (job_id, state));
                 states := array_replace(states, NULL, 'queued');
             END IF;
             RETURN;
@@ -122,7 +126,8 @@ BEGIN
                 CASE
                     WHEN u.state IS NOT NULL THEN u.state
                     WHEN r.job_id IS NULL AND j.job_id IS NULL THEN NULL
-                    WHEN (coalesce(r.kind, j.kind), coalesce(r.payload, j.payload)) <> (u.kind, u.payload) THEN 'conflict'
+                    WHEN (coalesce(r.kind, j.kind), coalesce(r.payload, j.payload)) <> (u.kind, u.payload)
+                        THEN 'conflict'
                     WHEN r.job_id IS NOT NULL THEN r.status
                     WHEN j.job_id = u.new_id THEN 'queued'
                     ELSE 'pending'
@@ -147,7 +152,7 @@ BEGIN
         DELETE FROM commissary.jobs j USING unnest(mine) m (job_id), commissary.job_results r
             WHERE j.business_id = business AND j.job_id = m.job_id
               AND r.business_id = business AND r.idempotency_key = j.idempotency_key;
-        -- Left unanswered is what met a job that was finished or discarded before the look-up, without a result to show.
+        -- Left unanswered is what met a job that went before the look-up, without a result to show.
         IF array_position(states, NULL) IS NULL THEN RETURN; END IF;
     END LOOP;
     RAISE EXCEPTION 'enqueue: the same keys kept being discarded meanwhile' USING ERRCODE = 'serialization_failure';
@@ -172,9 +177,9 @@ BEGIN
     END IF;
     -- The usual case, in the same order as store_requests: insert, then look for a result.
     INSERT INTO commissary.jobs AS j (business_id, kind, idempotency_key, payload, priority, run_at, state, traceparent)
-        VALUES (enqueue.business_id, enqueue.kind, enqueue.idempotency_key, enqueue.payload, coalesce(enqueue.priority, 0),
-            coalesce(enqueue.run_at, now()), CASE WHEN enqueue.run_at > clock_timestamp() THEN 'scheduled' ELSE 'ready' END,
-            enqueue.traceparent)
+        VALUES (enqueue.business_id, enqueue.kind, enqueue.idempotency_key, enqueue.payload,
+            coalesce(enqueue.priority, 0), coalesce(enqueue.run_at, now()),
+            CASE WHEN enqueue.run_at > clock_timestamp() THEN 'scheduled' ELSE 'ready' END, enqueue.traceparent)
         ON CONFLICT (business_id, idempotency_key) DO NOTHING
         RETURNING j.job_id INTO job_id;
     IF job_id IS NOT NULL THEN
@@ -238,7 +243,8 @@ $$;
 
 CREATE OR REPLACE FUNCTION commissary.enqueue_many(business_id uuid, jobs jsonb)
     RETURNS TABLE (job_id uuid, state text, outcome jsonb, "position" integer, idempotency_key text)
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = commissary, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = commissary, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     previous text := enter_as_producer(enqueue_many.business_id);
@@ -248,8 +254,8 @@ BEGIN
     IF jsonb_typeof(jobs) IS DISTINCT FROM 'array' THEN
         RAISE EXCEPTION 'jobs: it must be an array' USING ERRCODE = 'CM400';
     END IF;
-    -- Rows leave a function in FROM, and subqueries on top of it, in their order. OFFSET 0 keeps an expression in its place,
-    -- evaluated once. The wholly ordinary element calls no function of ours.
+    -- Rows leave a function in FROM, and subqueries on top of it, in their order. OFFSET 0 keeps an expression in its
+    -- place, evaluated once. The wholly ordinary element calls no function of ours.
     SELECT coalesce(array_agg(f.kind), '{}') AS kinds, coalesce(array_agg(f.idempotency_key), '{}') AS keys,
             array_agg(f.payload) AS payloads, array_agg(f.run_at) AS run_ats, array_agg(f.priority) AS priorities,
             array_agg(f.traceparent) AS traceparents, array_agg(f.fault) AS faults, count(f.fault) AS faulty
@@ -257,24 +263,25 @@ BEGIN
         SELECT c.*, coalesce(c.fault_of_form,
             request_fault(c.kind, c.idempotency_key, c.payload, c.run_at, c.traceparent)) AS fault
         FROM (
-            SELECT b.kind, b.idempotency_key, b.payload, b.fault_of_form,
-                CASE WHEN b.has_options THEN (b.options ->> 'run_at')::timestamptz END AS run_at,
-                CASE WHEN b.has_options THEN (b.options ->> 'priority')::numeric::integer END AS priority,
-                CASE WHEN b.has_options THEN b.options ->> 'traceparent' END AS traceparent
+            SELECT a.kind, a.idempotency_key, a.payload, a.fault_of_form,
+                CASE WHEN a.fault_of_form IS NULL AND a.options <> '{}'
+                    THEN (a.options ->> 'run_at')::timestamptz END AS run_at,
+                CASE WHEN a.fault_of_form IS NULL AND a.options <> '{}'
+                    THEN (a.options ->> 'priority')::numeric::integer END AS priority,
+                CASE WHEN a.fault_of_form IS NULL AND a.options <> '{}'
+                    THEN a.options ->> 'traceparent' END AS traceparent
             FROM (
-                SELECT a.*, a.fault_of_form IS NULL AND a.options <> '{}' AS has_options FROM (
-                    SELECT e.*, CASE WHEN e.options = '{}' AND is_job_kind(e.kind) AND e.idempotency_key IS NOT NULL
-                            AND e.payload IS NOT NULL THEN NULL ELSE element_fault(e.value) END AS fault_of_form
-                    FROM (
-                        SELECT e.value, e.value ->> 'kind' AS kind, e.value -> 'payload' AS payload,
-                            CASE jsonb_typeof(e.value -> 'idempotency_key')
-                                WHEN 'string' THEN e.value ->> 'idempotency_key' END AS idempotency_key,
-                            CASE jsonb_typeof(e.value)
-                                WHEN 'object' THEN e.value - '{kind,idempotency_key,payload}'::text[] END AS options
-                        FROM jsonb_array_elements(jobs) e (value) OFFSET 0
-                    ) e OFFSET 0
-                ) a OFFSET 0
-            ) b OFFSET 0
+                SELECT e.*, CASE WHEN e.options = '{}' AND is_job_kind(e.kind) AND e.idempotency_key IS NOT NULL
+                        AND e.payload IS NOT NULL THEN NULL ELSE element_fault(e.value) END AS fault_of_form
+                FROM (
+                    SELECT e.value, e.value ->> 'kind' AS kind, e.value -> 'payload' AS payload,
+                        CASE jsonb_typeof(e.value -> 'idempotency_key')
+                            WHEN 'string' THEN e.value ->> 'idempotency_key' END AS idempotency_key,
+                        CASE jsonb_typeof(e.value)
+                            WHEN 'object' THEN e.value - '{kind,idempotency_key,payload}'::text[] END AS options
+                    FROM jsonb_array_elements(jobs) e (value) OFFSET 0
+                ) e OFFSET 0
+            ) a OFFSET 0
         ) c OFFSET 0
     ) f;
     SELECT s.* INTO STRICT stored FROM store_requests(enqueue_many.business_id, columns.kinds, columns.keys,
@@ -289,7 +296,7 @@ BEGIN
 END
 $$;
 
--- As before, by way of columns.
+-- As before; only the call of store_requests has another form.
 CREATE OR REPLACE FUNCTION commissary.redrive(business_id uuid, idempotency_key text) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = commissary, pg_temp AS $$
 #variable_conflict use_column

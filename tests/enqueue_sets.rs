@@ -202,6 +202,31 @@ async fn a_job_that_vanishes_before_the_look_up_is_stored_again() {
     }
 }
 
+/// Callers take as long as they like to commit: nobody waits for another's open transaction, though all enqueue for one
+/// business, whose hint is still to be given.
+#[tokio::test]
+async fn open_transactions_are_not_waited_for() {
+    let database = database().await;
+    let pool = database.pool();
+    let mut open = Vec::new();
+    for caller in 0..8 {
+        let mut tx = pool.begin().await.expect("a transaction");
+        tx.execute("SET LOCAL lock_timeout = '1s'").await.expect("set");
+        let sql = "SELECT state FROM commissary.enqueue($1, 'payment', $2, '{}')";
+        let one = sqlx::query_scalar::<_, String>(sql).bind(A).bind(format!("one {caller}"));
+        assert_eq!(one.fetch_one(&mut *tx).await.expect("no wait"), "queued");
+        let sql = "SELECT state FROM commissary.enqueue_many($1, $2)";
+        let jobs = json!([request(&format!("many {caller}"), 1), request(&format!("more {caller}"), 1)]);
+        let many = sqlx::query_scalar::<_, String>(sql).bind(A).bind(jobs);
+        assert_eq!(many.fetch_all(&mut *tx).await.expect("no wait"), ["queued"; 2]);
+        open.push(tx);
+    }
+    for tx in open {
+        tx.commit().await.expect("it commits");
+    }
+    assert_eq!(waiting(pool).await.len(), 24);
+}
+
 /// The planner's settings that the functions need, and the business they enter, are the caller's own again afterwards.
 #[tokio::test]
 async fn the_callers_settings_survive() {
