@@ -227,6 +227,39 @@ async fn open_transactions_are_not_waited_for() {
     assert_eq!(waiting(pool).await.len(), 24);
 }
 
+/// A session that planned on empty tables probes the keys' own index when they are full: nothing is walked through.
+#[tokio::test]
+async fn look_ups_stay_probes_while_tables_grow() {
+    let database = database().await;
+    let mut session = database.pool().acquire().await.expect("a session");
+    let calls = |round: i32| {
+        let call = |key: &str, n: i32| {
+            let jobs = json!([request(&format!("{key} {round}"), n), request("known 1", 1), request("waits 1", 1)]);
+            format!("SELECT FROM commissary.enqueue_many('{A}', '{jobs}')")
+        };
+        let one = |key: &str| format!("SELECT FROM commissary.enqueue('{A}', 'payment', '{key}', '{{\"n\": 1}}')");
+        let all_new =
+            format!("SELECT FROM commissary.enqueue_many('{A}', '[{}]')", request(&format!("new {round}"), 1));
+        let result = format!("SELECT FROM commissary.get_result('{A}', 'known 1')");
+        [all_new, call("mixed", 1), one(&format!("one {round}")), one("known 1"), one("waits 1"), result].join("; ")
+    };
+    session.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(calls(1)))).await.expect("planned");
+    let fill = "INSERT INTO commissary.jobs (business_id, kind, idempotency_key, payload)
+            SELECT business_id, 'payment', 'waits ' || n, '{\"n\": 1}' FROM commissary.businesses, generate_series(2, 3000) n;
+        DELETE FROM commissary.jobs WHERE idempotency_key = 'known 1';
+        INSERT INTO commissary.job_results (business_id, job_id, idempotency_key, kind, status, outcome, attempts,
+            enqueued_at, finished_at, decision_seq, decided_at, payload)
+            SELECT business_id, gen_random_uuid(), 'known ' || n, 'payment', 'completed', '{}', 1, now(), now(), n, now(),
+                '{\"n\": 1}' FROM commissary.businesses, generate_series(1, 3000) n";
+    session.execute(sqlx::raw_sql(fill)).await.expect("filled");
+    session.execute("BEGIN").await.expect("begun");
+    session.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(calls(2)))).await.expect("called");
+    let sql = "SELECT relname::text, idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables
+        WHERE relname IN ('jobs', 'job_results') AND idx_tup_fetch + seq_tup_read > 30";
+    let walked: Vec<(String, i64)> = sqlx::query_as(sql).fetch_all(&mut *session).await.expect("counted");
+    assert!(walked.is_empty(), "rows read by a dozen look-ups: {walked:?}");
+}
+
 /// The planner's settings that the functions need, and the business they enter, are the caller's own again afterwards.
 #[tokio::test]
 async fn the_callers_settings_survive() {
