@@ -64,6 +64,13 @@ pub static SERVER_CPU_US_PER_JOB: Figure = figure("server_cpu_us_per_job", "serv
 /// WAL a job.
 pub static WAL_BYTES_PER_JOB: Figure = figure("wal_bytes_per_job", "WAL bytes a job", 0);
 
+/// Results of the first second, the start of the processes included.
+pub static FIRST_SECOND: Figure = figure("first_second", "results of the first second", 0);
+/// Reading one customer's balance and available credit; the median of many.
+pub static BALANCE_READ_MS: Figure = figure("balance_read_ms", "reading a balance, ms", 3);
+/// Entries of that customer.
+pub static LEDGER_ENTRIES: Figure = figure("ledger_entries", "entries of the account", 0);
+
 /// Values by figure, in the order in which they were set.
 #[derive(Clone, Debug, Default)]
 pub struct Figures(Vec<(&'static Figure, f64)>);

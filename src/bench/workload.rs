@@ -61,18 +61,18 @@ impl Workload {
         u64::from(self.purchases / self.businesses)
     }
 
-    /// Fills the queues, several businesses at once; says how long that took. A purchase's payload follows from its number,
-    /// so every business is given the same array, made once.
+    /// Fills the queues, several businesses at once, with the purchases after the first `skipped` of each; says how long
+    /// that took. A purchase's payload follows from its number, so every business is given the same array, made once.
     ///
     /// # Errors
     /// [`DbError`] of a statement.
-    pub async fn enqueue(&self, owner: &PgPool) -> Result<Duration, DbError> {
+    pub async fn enqueue(&self, owner: &PgPool, skipped: u64) -> Result<Duration, DbError> {
         let started = Instant::now();
-        let per_business = i32::try_from(self.purchases_each()).unwrap_or(i32::MAX);
+        let numbered = |purchase: u64| i32::try_from(purchase).unwrap_or(i32::MAX);
+        let (mut first, end) = (numbered(skipped), numbered(skipped + self.purchases_each()));
         let businesses = self.business_ids(owner).await?;
-        let mut first = 0;
-        while first < per_business {
-            let last = per_business.min(first.saturating_add(CHUNK));
+        while first < end {
+            let last = end.min(first.saturating_add(CHUNK));
             let payloads = self.payloads(owner, first..last).await?;
             let array = array((first.saturating_add(1)..).map(|n| format!("purchase-{n}")), &payloads);
             stream::iter(&businesses)

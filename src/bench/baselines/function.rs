@@ -17,7 +17,7 @@ struct Caller(Rota);
 pub(super) async fn hands(settings: &Settings, concurrency: u32) -> anyhow::Result<Vec<(PgConnection, Box<dyn Hand>)>> {
     let mut owner = db::connect_options(&settings.database, Role::Login)?.connect().await?;
     sqlx::raw_sql(include_str!("function.sql")).execute(&mut owner).await?;
-    let options = db::connect_options(&settings.database, Role::Worker)?;
+    let options = super::connect_options(settings)?;
     let businesses = super::ready_businesses(&mut options.connect().await?).await?;
     let mut hands: Vec<(PgConnection, Box<dyn Hand>)> = Vec::new();
     for own in super::dealt(&businesses, concurrency) {

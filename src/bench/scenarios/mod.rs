@@ -1,7 +1,10 @@
 //! The scenarios: one file each, all in one list.
 
+mod cold;
 mod enqueue;
+mod growth;
 mod hot;
+mod snapshot;
 mod throughput;
 
 use futures::future::LocalBoxFuture;
@@ -19,7 +22,8 @@ pub struct Scenario {
 }
 
 /// All scenarios.
-pub static ALL: &[Scenario] = &[throughput::SCENARIO, hot::SCENARIO, enqueue::SCENARIO];
+pub static ALL: &[Scenario] =
+    &[throughput::SCENARIO, cold::SCENARIO, hot::SCENARIO, growth::SCENARIO, snapshot::SCENARIO, enqueue::SCENARIO];
 
 impl Scenario {
     /// The scenario of that name.

@@ -16,8 +16,8 @@ WITH decided AS (
 ), sold AS (
     SELECT count(*) AS items, coalesce(sum(i.quantity), 0) AS pieces FROM commissary.order_items i
 ), charged AS (
-    SELECT count(*) AS charges, coalesce(sum(l.amount), 0) AS amount,
-        coalesce(max(l.seq) FILTER (WHERE l.seq > 0), 0) AS longest
+    SELECT count(*) AS entries, coalesce(sum(l.amount), 0) AS owed, count(*) FILTER (WHERE l.kind = 'charge') AS charges,
+        coalesce(sum(l.amount) FILTER (WHERE l.kind = 'charge'), 0) AS amount
     FROM commissary.credit_ledger l
 ), owed AS (
     SELECT coalesce(sum(e.seq), 0) AS entries, coalesce(sum(e.balance_after), 0) AS balance FROM commissary.customers c
@@ -49,8 +49,8 @@ FROM decided d, numbered n, ordered o, sold i, charged l, owed w, drawn s, spent
         ('lines of orders', i.items, o.orders * $1::bigint),
         ('ledger entries of orders', l.charges, o.orders),
         ('charged by the ledger', l.amount, o.payable),
-        ('entries in the customers'' chains', w.entries, l.charges),
-        ('balances at the chains'' ends', w.balance, l.amount),
+        ('entries in the customers'' chains', w.entries, l.entries),
+        ('balances at the chains'' ends', w.balance, l.owed),
         ('subsidy entries', s.entries, d.subsidised),
         ('subsidies applied', s.amount, o.subsidy),
         ('subsidy entries that lack something', s.incomplete, 0),

@@ -13,7 +13,6 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
 use super::{Hand, Rota};
 use crate::config::Settings;
-use crate::db::{self, Role};
 use crate::domain::decide;
 use crate::domain::effects::Effects;
 use crate::domain::outcome::Decision;
@@ -25,7 +24,7 @@ pub(super) const CONCURRENCY: u32 = 6;
 struct Clerk(Rota);
 
 pub(super) async fn hands(settings: &Settings, concurrency: u32) -> anyhow::Result<Vec<(PgConnection, Box<dyn Hand>)>> {
-    let options = db::connect_options(&settings.database, Role::Worker)?;
+    let options = super::connect_options(settings)?;
     let businesses = super::ready_businesses(&mut options.connect().await?).await?;
     let mut hands: Vec<(PgConnection, Box<dyn Hand>)> = Vec::new();
     for own in super::dealt(&businesses, concurrency) {
