@@ -57,6 +57,18 @@ async fn the_scenarios_of_one_contender_work() {
 }
 
 #[tokio::test]
+async fn every_door_of_the_queue_is_measured() {
+    let database = support::empty_database().await;
+    let arguments = ["bench", "enqueue", "--seconds", "0.5", "--runs", "1", "--businesses", "1", "--json"];
+    let report = json(&database.commissary(&arguments));
+    for lane in ["enqueue_many x4", "Rust client x1", "plain INSERT x2", "enqueue, one by one x32"] {
+        assert!(figure(&report, lane, "jobs") > 0.0, "{lane}");
+    }
+    assert_eq!(report["ratios"].as_array().map(Vec::len), Some(10));
+    assert!(report["objections"].to_string().contains("took in less than"), "{report}");
+}
+
+#[tokio::test]
 async fn an_external_contender_that_does_nothing_is_reported_and_leaves_nothing_behind() {
     let database = support::empty_database().await;
     let arguments = ["bench", "--purchases", "40", "--contenders", "commissary", "--external", "lazy=false"];

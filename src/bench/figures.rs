@@ -51,6 +51,18 @@ pub static WORKER_CPU_US_PER_PURCHASE: Figure = figure("worker_cpu_us_per_purcha
 pub static WORKER_MEMORY_PEAK_MIB: Figure = figure("worker_memory_peak_mib", "worker memory, MiB at most", 1);
 /// Results when the contender had stopped: those in flight included when the time was over.
 pub static RESULTS: Figure = figure("results", "results", 0);
+/// Jobs that were enqueued.
+pub static JOBS: Figure = figure("jobs", "jobs", 0);
+/// Jobs enqueued a second.
+pub static JOBS_PER_SECOND: Figure = figure("jobs_per_second", "jobs/s", 0);
+/// From the start of a caller's transaction to its commit; the median.
+pub static CALL_P50_MS: Figure = figure("call_p50_ms", "transaction p50, ms", 2);
+/// Likewise, of 99%.
+pub static CALL_P99_MS: Figure = figure("call_p99_ms", "transaction p99, ms", 2);
+/// Processor time of all the server's processes a job.
+pub static SERVER_CPU_US_PER_JOB: Figure = figure("server_cpu_us_per_job", "server CPU, µs a job", 1);
+/// WAL a job.
+pub static WAL_BYTES_PER_JOB: Figure = figure("wal_bytes_per_job", "WAL bytes a job", 0);
 
 /// Results of the first second, the start of the processes included.
 pub static FIRST_SECOND: Figure = figure("first_second", "results of the first second", 0);

@@ -8,6 +8,7 @@
 //! is on a fresh copy of a template, crosses a checkpoint, and is checked: nobody wins by doing less.
 
 pub mod baselines;
+pub mod callers;
 mod check;
 pub mod contender;
 mod counters;

@@ -1,12 +1,15 @@
 //! The workload: a catalogue made by set-wise SQL, and purchases enqueued through `enqueue_many`.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use sqlx::PgPool;
 
 use crate::db::DbError;
+use crate::ids::BusinessId;
+use crate::queue::{self, EnqueueState};
 
 /// How much of everything; the default is the standard workload.
 #[derive(Clone, Copy, Debug)]
@@ -58,42 +61,81 @@ impl Workload {
         u64::from(self.purchases / self.businesses)
     }
 
-    /// Fills the queues, several businesses at once, with the purchases after the first `skipped` of each; says how long the
-    /// calls took together.
+    /// Fills the queues, several businesses at once, with the purchases after the first `skipped` of each; says how long
+    /// that took. A purchase's payload follows from its number, so every business is given the same array, made once.
     ///
     /// # Errors
     /// [`DbError`] of a statement.
     pub async fn enqueue(&self, owner: &PgPool, skipped: u64) -> Result<Duration, DbError> {
         let started = Instant::now();
-        stream::iter(1..=count(self.businesses))
-            .map(|business| self.enqueue_business(owner, business, skipped))
-            .buffer_unordered(CALLERS)
-            .try_collect::<()>()
-            .await?;
+        let numbered = |purchase: u64| i32::try_from(purchase).unwrap_or(i32::MAX);
+        let (mut first, end) = (numbered(skipped), numbered(skipped + self.purchases_each()));
+        let businesses = self.business_ids(owner).await?;
+        while first < end {
+            let last = end.min(first.saturating_add(CHUNK));
+            let payloads = self.payloads(owner, first..last).await?;
+            let array = array((first.saturating_add(1)..).map(|n| format!("purchase-{n}")), &payloads);
+            stream::iter(&businesses)
+                .map(|business| enqueue_chunk(owner, *business, &array))
+                .buffer_unordered(CALLERS)
+                .try_collect::<()>()
+                .await?;
+            first = last;
+        }
         Ok(started.elapsed())
     }
 
-    async fn enqueue_business(&self, owner: &PgPool, business: i32, skipped: u64) -> Result<(), DbError> {
-        let numbered = |purchase: u64| i32::try_from(purchase).unwrap_or(i32::MAX);
-        let (mut first, end) = (numbered(skipped), numbered(skipped + self.purchases_each()));
-        let [customers, products, lines] = [self.customers, self.products, self.lines].map(count);
-        while first < end {
-            let last = end.min(first.saturating_add(CHUNK));
-            let call = sqlx::query_file!(
-                "src/bench/sql/enqueue.sql",
-                business,
-                first,
-                last,
-                customers,
-                products,
-                lines,
-                self.is_hot
-            );
-            call.fetch_one(owner).await?;
-            first = last;
-        }
-        Ok(())
+    /// The businesses, in the order of their numbers.
+    ///
+    /// # Errors
+    /// [`DbError`] of the statement.
+    pub async fn business_ids(&self, owner: &PgPool) -> Result<Vec<BusinessId>, DbError> {
+        let ids = sqlx::query_file_scalar!("src/bench/sql/business_ids.sql", count(self.businesses));
+        Ok(ids.fetch_all(owner).await?.into_iter().map(BusinessId).collect())
     }
+
+    /// The payloads of the purchases after `numbers.start`, up to `numbers.end`, as JSON text.
+    ///
+    /// # Errors
+    /// [`DbError`] of the statement.
+    pub async fn payloads(&self, owner: &PgPool, numbers: Range<i32>) -> Result<Vec<String>, DbError> {
+        let [customers, products, lines] = [self.customers, self.products, self.lines].map(count);
+        let made = sqlx::query_file_scalar!(
+            "src/bench/sql/payloads.sql",
+            numbers.start,
+            numbers.end,
+            customers,
+            products,
+            lines,
+            self.is_hot
+        );
+        Ok(made.fetch_all(owner).await?)
+    }
+}
+
+async fn enqueue_chunk(owner: &PgPool, business: BusinessId, array: &str) -> Result<(), DbError> {
+    let mut connection = owner.acquire().await?;
+    for answer in queue::enqueue_array(&mut connection, business, array).await? {
+        assert_eq!(answer.state, EnqueueState::Queued, "a new purchase of the benchmark: {answer:?}");
+    }
+    Ok(())
+}
+
+/// Purchases as the array that `enqueue_many` takes.
+pub fn array(keys: impl Iterator<Item = String>, payloads: &[String]) -> String {
+    let mut array = String::from("[");
+    for (key, payload) in keys.zip(payloads) {
+        if array.len() > 1 {
+            array.push(',');
+        }
+        array.push_str("{\"kind\":\"purchase\",\"idempotency_key\":\"");
+        array.push_str(&key);
+        array.push_str("\",\"payload\":");
+        array.push_str(payload);
+        array.push('}');
+    }
+    array.push(']');
+    array
 }
 
 impl fmt::Display for Workload {

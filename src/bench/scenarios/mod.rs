@@ -1,6 +1,7 @@
 //! The scenarios: one file each, all in one list.
 
 mod cold;
+mod enqueue;
 mod growth;
 mod hot;
 mod snapshot;
@@ -22,7 +23,7 @@ pub struct Scenario {
 
 /// All scenarios.
 pub static ALL: &[Scenario] =
-    &[throughput::SCENARIO, cold::SCENARIO, hot::SCENARIO, growth::SCENARIO, snapshot::SCENARIO];
+    &[throughput::SCENARIO, cold::SCENARIO, hot::SCENARIO, growth::SCENARIO, snapshot::SCENARIO, enqueue::SCENARIO];
 
 impl Scenario {
     /// The scenario of that name.

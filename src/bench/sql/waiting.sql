@@ -1,0 +1,2 @@
+-- waiting: jobs that are there.
+SELECT count(*) AS "jobs!" FROM commissary.jobs
