@@ -1,11 +1,84 @@
-//! The benchmark: the standard workload on a database of its own, through the same doors as real work.
+//! The benchmark: workloads on databases of their own, through the same doors as real work, beside baselines.
 //!
 //! The standard workload is 12 businesses, each with 200 customers of one organization and office, 100 products and 3
 //! eligible capped-percentage programs; a purchase has 3 lines. Nothing is left out for speed: every constraint,
 //! trigger, policy, fsync and synchronous_commit are on, and the report says so.
+//!
+//! A scenario (`scenarios/`) is a file that makes templates, lets contenders run, interleaved, and compares them. Each run
+//! is on a fresh copy of a template, crosses a checkpoint, and is checked: nobody wins by doing less.
 
-mod measure;
+pub mod baselines;
+mod check;
+pub mod contender;
+mod counters;
+pub mod figures;
+mod findings;
+mod options;
+pub mod plot;
+mod print;
+mod rounds;
+mod run;
+pub mod scenarios;
+mod server;
+mod template;
+mod usage;
+mod watch;
 mod workload;
 
-pub use measure::{Report, run};
+pub use contender::Contender;
+pub use findings::{Findings, Ratio, Run};
+pub use options::Options;
+pub use print::Report;
+pub use scenarios::Scenario;
 pub use workload::Workload;
+
+use crate::config::Settings;
+use server::{Database, Server};
+
+/// What every scenario works with.
+#[derive(Debug)]
+pub struct Bench {
+    /// The settings of this process; workers are given the same.
+    pub settings: Settings,
+    /// What the command line asks for.
+    pub options: Options,
+    server: Server,
+    /// Tells whoever waits what is being done.
+    pub say: fn(&str),
+}
+
+impl Bench {
+    /// A benchmark on the server that the settings name.
+    ///
+    /// # Errors
+    /// If it cannot be reached.
+    pub async fn new(settings: Settings, options: Options, say: fn(&str)) -> anyhow::Result<Self> {
+        let server = Server::new(&settings).await?;
+        Ok(Self { settings, options, server, say })
+    }
+
+    /// Runs a scenario; its databases are removed afterwards, also if it fails.
+    ///
+    /// # Errors
+    /// If the server, the schema or a contender fails, or a contender's results are wrong.
+    pub async fn run(&self, scenario: &'static Scenario) -> anyhow::Result<Report> {
+        let found = (scenario.run)(self).await;
+        self.server.drop_all().await?;
+        let settings = self.server.settings().await?;
+        Ok(Report::new(scenario, self, found?, settings))
+    }
+
+    /// The settings of this process, pointing at a database of the benchmark.
+    fn settings_for(&self, database: &Database) -> Settings {
+        let mut settings = self.settings.clone();
+        settings.database.url = Some(database.url.clone());
+        (settings.database.worker_url, settings.database.producer_url) = (None, None);
+        (settings.database.reporter_url, settings.database.admin_url) = (None, None);
+        settings
+    }
+
+    async fn migrate(&self, database: &Database) -> anyhow::Result<()> {
+        crate::cli::migrate(&self.settings_for(database)).await?;
+        Ok(())
+    }
+}

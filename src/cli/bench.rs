@@ -1,18 +1,41 @@
-//! `bench`: the standard workload, measured on this machine.
+//! `bench`: what this machine does, beside baselines that were run in turn with it.
+
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 
 use super::Ended;
-use crate::bench::{self, Workload};
+use crate::bench::{Bench, Contender, Options, Report, Scenario, Workload, contender, plot, scenarios};
 use crate::cluster::Cluster;
 use crate::config::Settings;
 
-/// The arguments of `bench`; the defaults are the standard workload.
+/// The arguments of `bench`; the default sizes are the standard workload.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// Purchases of all businesses together
-    #[arg(long, default_value_t = 120_000, value_parser = clap::value_parser!(u32).range(1..))]
-    purchases: u32,
+    /// What to measure
+    #[arg(default_value = "throughput", value_parser = PossibleValuesParser::new(scenarios::ALL.iter().map(|scenario| scenario.name)))]
+    scenario: String,
+    /// How long each run lasts; figures count from 60 on
+    #[arg(long, default_value_t = 60.0, value_name = "SECONDS", value_parser = seconds)]
+    seconds: f64,
+    /// Interleaved runs of each; figures are medians, and count from 5 on
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    runs: u32,
+    /// Who is compared
+    #[arg(long, value_delimiter = ',', default_value = "commissary,ceiling,textbook,function")]
+    contenders: Vec<Contender>,
+    /// Another program that does the same purchases: its command is run with `prepare` (untimed, to take over the jobs),
+    /// then with `run` until SIGTERM, each time with DATABASE_URL naming the run's own database; repeatable
+    #[arg(long, value_name = "NAME='COMMAND'", value_parser = contender::external)]
+    external: Vec<Contender>,
+    /// Transactions at once of every contender, instead of each one's best
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256))]
+    concurrency: Option<u32>,
+    /// Purchases that wait, of all businesses together; by default more than any contender does in the time
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    purchases: Option<u32>,
     /// Businesses
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     businesses: u32,
@@ -28,25 +51,65 @@ pub struct BenchArgs {
     /// Lines of a purchase
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=500))]
     lines: u32,
-    /// Print the figures as JSON
+    /// Orders that are there already, in the scenario growth
+    #[arg(long, default_value_t = 500_000)]
+    orders_before: u32,
+    /// Audit the last run of each contender with every check of `commissary audit`
+    #[arg(long)]
+    audit: bool,
+    /// Print everything as JSON, every run included
     #[arg(long)]
     json: bool,
+    /// Draw results a second over time
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
 }
 
-/// Runs the workload on a database of its own and prints what it measured; without a database URL on a private server
-/// that is removed afterwards.
+/// Shorter than that a contender has hardly started.
+const SECONDS_MIN: f64 = 0.5;
+const SECONDS_MAX: f64 = 86_400.0;
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    let allowed = SECONDS_MIN..=SECONDS_MAX;
+    if allowed.contains(&seconds) { Ok(seconds) } else { Err(format!("it must be {SECONDS_MIN} to {SECONDS_MAX}")) }
+}
+
+impl BenchArgs {
+    fn options(&self) -> Options {
+        let duration = Duration::from_secs_f64(self.seconds);
+        let &Self { businesses, customers, products, programs, lines, .. } = self;
+        let purchases = self.purchases.unwrap_or_else(|| Options::depth(duration)).max(businesses);
+        let workload = Workload { businesses, customers, products, programs, lines, purchases, is_hot: false };
+        Options {
+            duration,
+            runs: self.runs,
+            contenders: self.contenders.iter().chain(&self.external).cloned().collect(),
+            concurrency: self.concurrency,
+            orders_before: self.orders_before,
+            audit: self.audit,
+            workload,
+        }
+    }
+}
+
+/// Runs a scenario on databases of its own and prints what it found; without a database URL on a private server that is
+/// removed afterwards.
 ///
 /// # Errors
-/// If the server, the schema or the worker fails.
+/// If the server, the schema or a contender fails, or a contender's results are wrong.
 pub async fn run(args: BenchArgs, settings: &Settings) -> anyhow::Result<Ended> {
-    let BenchArgs { purchases, businesses, customers, products, programs, lines, json } = args;
-    let workload = Workload { businesses, customers, products, programs, lines, purchases };
+    let scenario = Scenario::named(&args.scenario).ok_or_else(|| anyhow::anyhow!("{} is unknown", args.scenario))?;
+    let options = args.options();
     let report = if settings.database.url.is_some() {
-        bench::run(settings, workload, &say).await?
+        measure(scenario, settings.clone(), options).await?
     } else {
-        on_private_server(settings, workload).await?
+        on_private_server(scenario, settings, options).await?
     };
-    if json {
+    if let Some(path) = &args.plot {
+        plot::write(&report, path)?;
+    }
+    if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{report}");
@@ -58,13 +121,21 @@ fn say(step: &str) {
     eprintln!("bench: {step}");
 }
 
-async fn on_private_server(settings: &Settings, workload: Workload) -> anyhow::Result<bench::Report> {
+async fn measure(scenario: &'static Scenario, settings: Settings, options: Options) -> anyhow::Result<Report> {
+    Bench::new(settings, options, say).await?.run(scenario).await
+}
+
+async fn on_private_server(
+    scenario: &'static Scenario,
+    settings: &Settings,
+    options: Options,
+) -> anyhow::Result<Report> {
     let root = std::env::temp_dir().join(format!("commissary-bench-{}", std::process::id()));
     let cluster = Cluster::new(Some(root.clone()))?;
     say("starting a private Postgres server: DATABASE_URL is not set");
     let mut own = settings.clone();
     own.database.url = Some(cluster.start().await?);
-    let report = bench::run(&own, workload, &say).await;
+    let report = measure(scenario, own, options).await;
     cluster.stop().await?;
     std::fs::remove_dir_all(&root)?;
     report

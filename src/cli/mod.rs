@@ -2,6 +2,7 @@
 
 mod audit;
 mod bench;
+mod bench_baseline;
 mod cluster;
 mod demo;
 mod enqueue;
@@ -62,8 +63,10 @@ enum Command {
     Audit(audit::Audit),
     /// Show the whole: data, a fleet of workers, results and an audit; without DATABASE_URL on a private server
     Demo(demo::Args),
-    /// Measure the standard workload on this machine; without DATABASE_URL on a private server
+    /// Measure this machine beside baselines; without DATABASE_URL on a private server
     Bench(bench::BenchArgs),
+    #[command(hide = true)]
+    BenchBaseline(bench_baseline::BaselineArgs),
     /// Start, stop or show the private Postgres server that `demo` uses without DATABASE_URL
     Cluster(cluster::Args),
 }
@@ -104,6 +107,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Ended> {
         Command::Jobs(args) => jobs::run(args, &settings).await,
         Command::Schedule(args) => schedule::run(args, &settings).await,
         Command::Bench(args) => bench::run(args, &settings).await,
+        Command::BenchBaseline(args) => bench_baseline::run(args, &settings).await,
         Command::Import(args) => import::run(args, &settings).await,
         Command::Worker(args) => worker::run(args, &settings).await,
         Command::Cluster(args) => cluster::run(args).await,

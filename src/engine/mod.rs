@@ -12,9 +12,10 @@ mod control;
 mod load;
 mod orders;
 mod overdue;
+mod prepared;
 mod process;
 mod returns;
-mod rows;
+pub(crate) mod rows;
 mod serve;
 mod settlement;
 mod store;
@@ -29,6 +30,7 @@ use crate::domain::outcome::Decision;
 use crate::domain::snapshot::Snapshot;
 
 pub use aside::ASIDES_MAX;
+pub(crate) use prepared::PreparedBatch;
 pub use process::{Batch, BatchFault};
 pub use serve::Served;
 

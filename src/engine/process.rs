@@ -129,7 +129,7 @@ impl Engine {
         Ok((dropped, decided, written))
     }
 
-    fn decide_one(
+    pub(super) fn decide_one(
         &self,
         claimed: &ClaimedJob,
         job: &Job,

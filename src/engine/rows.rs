@@ -12,27 +12,27 @@ use crate::ids::{OfficeId, OrganizationId, OutletId, ProgramId, TeamId};
 use crate::money::Amount;
 
 /// A stored amount. `numeric(18,4)` cannot hold one out of range.
-pub(super) fn amount(stored: Decimal) -> Result<Amount, DbError> {
+pub(crate) fn amount(stored: Decimal) -> Result<Amount, DbError> {
     Amount::new(stored).map_err(|error| DbError::Unknown(format!("stored amount {stored}: {error}")))
 }
 
 /// A stored count of pieces, or a line's number. No sum of them exceeds what was bought.
-pub(super) fn pieces(stored: impl TryInto<u32> + Copy + std::fmt::Display) -> Result<u32, DbError> {
+pub(crate) fn pieces(stored: impl TryInto<u32> + Copy + std::fmt::Display) -> Result<u32, DbError> {
     stored.try_into().map_err(|_| DbError::Unknown(format!("stored number {stored}: it is not from 0 to 2^32 - 1")))
 }
 
-pub(super) fn budget_period(name: &str) -> Result<BudgetPeriod, DbError> {
+pub(crate) fn budget_period(name: &str) -> Result<BudgetPeriod, DbError> {
     BudgetPeriod::from_name(name)
         .ok_or_else(|| DbError::Unknown(format!("budget_period {name:?} is unknown to this version")))
 }
 
 /// Each id once, sorted.
-pub(super) fn distinct<Id: Into<Uuid>>(ids: impl Iterator<Item = Id>) -> Vec<Uuid> {
+pub(crate) fn distinct<Id: Into<Uuid>>(ids: impl Iterator<Item = Id>) -> Vec<Uuid> {
     ids.map(Into::into).collect::<BTreeSet<Uuid>>().into_iter().collect()
 }
 
 /// Budget keys as columns.
-pub(super) fn budget_keys(keys: impl Iterator<Item = BudgetKey>) -> (Vec<Uuid>, Vec<String>, Vec<NaiveDate>) {
+pub(crate) fn budget_keys(keys: impl Iterator<Item = BudgetKey>) -> (Vec<Uuid>, Vec<String>, Vec<NaiveDate>) {
     let (mut programs, mut periods, mut starts) = (Vec::new(), Vec::new(), Vec::new());
     for key in keys {
         programs.push(key.program.0);
@@ -43,28 +43,28 @@ pub(super) fn budget_keys(keys: impl Iterator<Item = BudgetKey>) -> (Vec<Uuid>, 
 }
 
 /// A row of `load_programs`.
-pub(super) struct ProgramRow {
-    pub(super) program_id: Uuid,
-    pub(super) name: String,
-    pub(super) organization_id: Uuid,
-    pub(super) office_id: Option<Uuid>,
-    pub(super) team_id: Option<Uuid>,
-    pub(super) outlet_id: Option<Uuid>,
-    pub(super) kind: String,
-    pub(super) value: Decimal,
-    pub(super) cap: Option<Decimal>,
-    pub(super) priority: i32,
-    pub(super) min_order_amount: Option<Decimal>,
-    pub(super) starts_at: Option<DateTime<Utc>>,
-    pub(super) ends_at: Option<DateTime<Utc>>,
-    pub(super) weekdays: Option<Vec<i16>>,
-    pub(super) hour_from: Option<NaiveTime>,
-    pub(super) hour_to: Option<NaiveTime>,
-    pub(super) budget_period: String,
-    pub(super) total_budget: Decimal,
-    pub(super) per_customer_cap: Option<Decimal>,
-    pub(super) allow_partial: bool,
-    pub(super) is_active: bool,
+pub(crate) struct ProgramRow {
+    pub(crate) program_id: Uuid,
+    pub(crate) name: String,
+    pub(crate) organization_id: Uuid,
+    pub(crate) office_id: Option<Uuid>,
+    pub(crate) team_id: Option<Uuid>,
+    pub(crate) outlet_id: Option<Uuid>,
+    pub(crate) kind: String,
+    pub(crate) value: Decimal,
+    pub(crate) cap: Option<Decimal>,
+    pub(crate) priority: i32,
+    pub(crate) min_order_amount: Option<Decimal>,
+    pub(crate) starts_at: Option<DateTime<Utc>>,
+    pub(crate) ends_at: Option<DateTime<Utc>>,
+    pub(crate) weekdays: Option<Vec<i16>>,
+    pub(crate) hour_from: Option<NaiveTime>,
+    pub(crate) hour_to: Option<NaiveTime>,
+    pub(crate) budget_period: String,
+    pub(crate) total_budget: Decimal,
+    pub(crate) per_customer_cap: Option<Decimal>,
+    pub(crate) allow_partial: bool,
+    pub(crate) is_active: bool,
 }
 
 impl TryFrom<ProgramRow> for Program {

@@ -1,4 +1,10 @@
 -- counters: what the server has counted so far.
-SELECT d.xact_commit AS "commits!", pg_current_wal_lsn() - '0/0'::pg_lsn AS "wal_bytes!",
-    d.tup_inserted AS "inserted!", d.tup_updated AS "updated!", d.tup_deleted AS "deleted!"
-FROM pg_stat_database d WHERE d.datname = current_database()
+SELECT d.xact_commit AS "commits!", (pg_current_wal_insert_lsn() - '0/0')::bigint AS "wal_bytes!", t.inserted AS "inserted!",
+    t.updated AS "updated!", t.deleted AS "deleted!"
+FROM pg_stat_database d
+CROSS JOIN (
+    SELECT coalesce(sum(u.n_tup_ins), 0)::bigint AS inserted, coalesce(sum(u.n_tup_upd), 0)::bigint AS updated,
+        coalesce(sum(u.n_tup_del), 0)::bigint AS deleted
+    FROM pg_stat_user_tables u
+) t
+WHERE d.datname = current_database()

@@ -1,0 +1,249 @@
+//! The reading half: claim a job, lock and read what it names, one statement a step.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use anyhow::Context;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::db::DbError;
+use crate::domain::decide::Job;
+use crate::domain::request::{self, Kind, PurchaseRequest, Request};
+use crate::domain::snapshot::{
+    Account, Budget, BudgetKey, Business, Customer, Moment, OverduePolicy, Product, Program, Snapshot,
+};
+use crate::engine::rows;
+use crate::ids::{
+    BusinessId, CustomerId, JobId, MovementId, OfficeId, OrderId, OrganizationId, OutletId, PeriodId, ProductId,
+    ProgramId, RefundId, SubsidyEntryId,
+};
+use crate::money::{Amount, Currency};
+
+/// A claimed job.
+pub(super) struct Claimed {
+    pub(super) job_id: JobId,
+    pub(super) idempotency_key: String,
+    pub(super) business: Business,
+    pub(super) moment: Moment,
+    payload: String,
+}
+
+impl Claimed {
+    pub(super) fn job(&self, request: PurchaseRequest) -> Job {
+        Job {
+            job_id: self.job_id,
+            order_id: OrderId(Uuid::now_v7()),
+            entry_id: SubsidyEntryId(Uuid::now_v7()),
+            refund_id: RefundId(Uuid::nil()),
+            movement_id: MovementId(Uuid::nil()),
+            request: Ok(Request::Purchase(request)),
+        }
+    }
+}
+
+pub(super) async fn claim(connection: &mut PgConnection, business: BusinessId) -> anyhow::Result<Option<Claimed>> {
+    let row = sqlx::query_file!("src/bench/baselines/sql/claim.sql", business.0).fetch_optional(connection).await?;
+    let Some(row) = row else { return Ok(None) };
+    anyhow::ensure!(
+        row.kind == Kind::Purchase.as_str(),
+        "job {}: kind {} is not for this baseline",
+        row.job_id,
+        row.kind
+    );
+    Ok(Some(Claimed {
+        job_id: JobId(row.job_id),
+        idempotency_key: row.idempotency_key,
+        business: Business {
+            currency: Currency::with_exponent(u32::try_from(row.exponent)?),
+            overdue_after_days: u32::try_from(row.overdue_after_days)?,
+            overdue_policy: OverduePolicy::Allow,
+        },
+        moment: Moment {
+            now: row.now,
+            local: row.local,
+            day_ends: row.day_ends,
+            week_ends: row.week_ends,
+            month_ends: row.month_ends,
+        },
+        payload: row.payload,
+    }))
+}
+
+/// Everything that the decision looks at; what it may change is locked.
+pub(super) async fn snapshot(
+    tx: &mut PgConnection,
+    business: BusinessId,
+    claimed: &Claimed,
+) -> anyhow::Result<(PurchaseRequest, Snapshot)> {
+    let parsed = request::parse(Kind::Purchase, &claimed.payload, claimed.business.currency);
+    let Ok(Request::Purchase(request)) = parsed else {
+        anyhow::bail!("job {}: its payload is malformed", claimed.job_id)
+    };
+    let period = period(tx, business, &claimed.moment).await?;
+    let customer = customer(tx, business, request.customer).await?;
+    let mut snapshot = Snapshot {
+        business: claimed.business,
+        moment: claimed.moment,
+        period,
+        customers: HashMap::new(),
+        outlets: HashSet::new(),
+        organization_outlets: HashSet::new(),
+        office_outlets: HashSet::new(),
+        products: HashMap::new(),
+        programs: HashMap::new(),
+        budgets: HashMap::new(),
+        cap_used: HashMap::new(),
+        orders: HashMap::new(),
+    };
+    if let Some(customer) = customer {
+        if let Some((office, outlet)) = customer.office.zip(request.outlet)
+            && let Some(is_visible) = outlet_visible(tx, business, office, outlet).await?
+        {
+            snapshot.outlets.insert(outlet);
+            if is_visible {
+                snapshot.office_outlets.insert((office, outlet));
+            }
+        }
+        if let Some(organization) = customer.organization {
+            let programs = programs(tx, business, organization).await?;
+            snapshot.budgets = budgets(tx, business, &programs, &claimed.moment).await?;
+            snapshot.programs.insert(organization, programs);
+        }
+        snapshot.customers.insert(request.customer, customer);
+    }
+    snapshot.products = products(tx, business, &request).await?;
+    Ok((request, snapshot))
+}
+
+async fn period(tx: &mut PgConnection, business: BusinessId, moment: &Moment) -> anyhow::Result<PeriodId> {
+    let month = moment.local.format("%Y-%m").to_string();
+    for is_opened in [false, true] {
+        let found = sqlx::query_file_scalar!("src/bench/baselines/sql/period.sql", business.0, month);
+        if let Some(period) = found.fetch_optional(&mut *tx).await? {
+            return Ok(PeriodId(period));
+        }
+        if !is_opened {
+            let id = Uuid::now_v7();
+            let open = sqlx::query_file!("src/bench/baselines/sql/open_period.sql", business.0, id, month);
+            open.execute(&mut *tx).await?;
+        }
+    }
+    anyhow::bail!("business {business}: the period {month} is closed")
+}
+
+async fn customer(tx: &mut PgConnection, business: BusinessId, id: CustomerId) -> anyhow::Result<Option<Customer>> {
+    let row = sqlx::query_file!("src/bench/baselines/sql/customer.sql", business.0, id.0);
+    let Some(row) = row.fetch_optional(&mut *tx).await? else { return Ok(None) };
+    let last = sqlx::query_file!("src/bench/baselines/sql/account.sql", business.0, id.0).fetch_optional(tx).await?;
+    let account = match last {
+        Some(last) => Account {
+            seq: last.seq,
+            balance: rows::amount(last.balance_after)?,
+            last_at: Some(last.created_at),
+            recent_charges: Amount::ZERO,
+        },
+        None => Account::default(),
+    };
+    Ok(Some(Customer {
+        credit_limit: rows::amount(row.credit_limit)?,
+        organization: row.organization_id.map(OrganizationId),
+        office: row.office_id.map(OfficeId),
+        team: row.team_id.map(Into::into),
+        is_active: row.is_active,
+        account,
+    }))
+}
+
+async fn outlet_visible(
+    tx: &mut PgConnection,
+    business: BusinessId,
+    office: OfficeId,
+    outlet: OutletId,
+) -> sqlx::Result<Option<bool>> {
+    let found = sqlx::query_file_scalar!("src/bench/baselines/sql/outlet.sql", business.0, office.0, outlet.0);
+    found.fetch_optional(tx).await
+}
+
+async fn programs(
+    tx: &mut PgConnection,
+    business: BusinessId,
+    organization: OrganizationId,
+) -> anyhow::Result<Vec<Arc<Program>>> {
+    let organizations = [organization.0];
+    let found =
+        sqlx::query_file_as!(rows::ProgramRow, "src/engine/sql/load_programs.sql", business.0, &organizations[..]);
+    let programs: Result<Vec<_>, DbError> =
+        found.fetch_all(tx).await?.into_iter().map(|row| Program::try_from(row).map(Arc::new)).collect();
+    Ok(programs?)
+}
+
+async fn budgets(
+    tx: &mut PgConnection,
+    business: BusinessId,
+    programs: &[Arc<Program>],
+    moment: &Moment,
+) -> anyhow::Result<HashMap<BudgetKey, Budget>> {
+    let mut found = locked_budgets(tx, business, programs).await?;
+    let missing: Vec<&Arc<Program>> =
+        programs.iter().filter(|program| !found.contains_key(&program.budget_key(moment))).collect();
+    if !missing.is_empty() {
+        for program in missing {
+            let key = program.budget_key(moment);
+            let (period, total) = (key.period.as_str(), program.total_budget.decimal());
+            sqlx::query_file!(
+                "src/bench/baselines/sql/open_budget.sql",
+                business.0,
+                key.program.0,
+                period,
+                key.period_start,
+                total
+            )
+            .execute(&mut *tx)
+            .await?;
+        }
+        found = locked_budgets(tx, business, programs).await?;
+    }
+    Ok(found)
+}
+
+async fn locked_budgets(
+    tx: &mut PgConnection,
+    business: BusinessId,
+    programs: &[Arc<Program>],
+) -> anyhow::Result<HashMap<BudgetKey, Budget>> {
+    let ids: Vec<Uuid> = programs.iter().map(|program| program.program_id.0).collect();
+    let rows = sqlx::query_file!("src/bench/baselines/sql/budgets.sql", business.0, &ids).fetch_all(tx).await?;
+    rows.into_iter()
+        .map(|row| {
+            let key = BudgetKey {
+                program: ProgramId(row.program_id),
+                period: rows::budget_period(&row.budget_period)?,
+                period_start: row.period_start,
+            };
+            Ok((key, Budget { total: rows::amount(row.total_budget)?, used: rows::amount(row.budget_used)? }))
+        })
+        .collect()
+}
+
+async fn products(
+    tx: &mut PgConnection,
+    business: BusinessId,
+    request: &PurchaseRequest,
+) -> anyhow::Result<HashMap<ProductId, Product>> {
+    let ids = rows::distinct(request.lines.iter().map(|line| line.product));
+    let found = sqlx::query_file!("src/engine/sql/lock_products.sql", business.0, &ids).fetch_all(tx).await?;
+    found
+        .into_iter()
+        .map(|row| {
+            let product = Product {
+                price: rows::amount(row.price).context("price")?,
+                tax_rate: row.tax_rate,
+                stock: row.stock,
+                outlet: row.outlet_id.map(OutletId),
+                is_active: row.is_active,
+            };
+            Ok((ProductId(row.product_id), product))
+        })
+        .collect()
+}

@@ -1,0 +1,2 @@
+-- clock: the server's.
+SELECT clock_timestamp() AS "now!"

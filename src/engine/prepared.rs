@@ -1,0 +1,84 @@
+//! Prepared: batches decided beforehand, for the benchmark's ceiling, which times their writing alone.
+//!
+//! Nothing of production calls this. A prepared batch is written by the same statements as any, so the ceiling moves with
+//! them. It holds no lock between its decision and its commit: nobody else may work in the database meanwhile.
+
+use super::Engine;
+use super::load::{self, Loaded};
+use super::process::{Decided, parsed};
+use super::store::{self, Written};
+use crate::db::{DbError, begin_tenant, enter_tenant};
+use crate::domain::decide::Job;
+use crate::ids::BusinessId;
+use crate::queue::{self, Finished, Turn};
+use chrono::{DateTime, Utc};
+use sqlx::{Connection, PgConnection};
+
+/// A batch that only needs to be written.
+pub(crate) struct PreparedBatch {
+    turn: Turn,
+    written: Written,
+    results: Vec<Finished>,
+    decided_at: DateTime<Utc>,
+}
+
+impl Engine {
+    /// Decides all ready jobs of a business, in batches of at most `batch_size`, each on what the ones before it will
+    /// have changed. Nothing is written but the period and the budgets that they need.
+    ///
+    /// # Errors
+    /// [`DbError`] of a statement, or if a decision panics.
+    pub(crate) async fn prepare(
+        &self,
+        business: BusinessId,
+        batch_size: usize,
+        jobs_max: u32,
+    ) -> Result<Vec<PreparedBatch>, DbError> {
+        let mut tx = begin_tenant(&self.pool, business).await?;
+        let Some(mut turn) = queue::take_turn(&mut tx, business).await? else { return Ok(Vec::new()) };
+        let jobs = queue::claim(&mut tx, business, jobs_max, &[]).await?;
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let requests: Vec<Job> = jobs.iter().map(|job| parsed(job, &turn)).collect();
+        let Loaded { mut snapshot, .. } = load::load(&mut tx, &turn, &jobs, &requests, self.settings.now).await?;
+        let decided_at = snapshot.moment.now;
+        let mut batches = Vec::new();
+        for (claimed, jobs) in jobs.chunks(batch_size).zip(requests.chunks(batch_size)) {
+            let mut written = Written::new(snapshot.period, turn.settings.currency, claimed.len());
+            let mut results = Vec::with_capacity(claimed.len());
+            for (claimed, job) in claimed.iter().zip(jobs) {
+                match self.decide_one(claimed, job, &mut snapshot, &mut written)? {
+                    Decided::Finished(result) => results.push(result),
+                    Decided::Failed(failure) => return Err(DbError::Unknown(failure.error)),
+                }
+            }
+            let count = i64::try_from(results.len()).expect("a batch has at most 10,000 jobs");
+            batches.push(PreparedBatch { turn, written, results, decided_at });
+            turn.decision_seq += count;
+        }
+        tx.commit().await?;
+        Ok(batches)
+    }
+}
+
+impl PreparedBatch {
+    /// How many purchases it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.results.len()
+    }
+
+    /// Writes it: effects, results, removal of its jobs, the queue's number, in one transaction.
+    ///
+    /// # Errors
+    /// [`DbError`] of a statement.
+    pub(crate) async fn write(&self, connection: &mut PgConnection) -> Result<(), DbError> {
+        let business = self.turn.business;
+        let mut tx = connection.begin().await?;
+        enter_tenant(&mut tx, business).await?;
+        store::store(&mut tx, business, &self.written).await?;
+        queue::finish(&mut tx, &self.turn, &self.results, &[], (self.decided_at, false)).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
