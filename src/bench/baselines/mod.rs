@@ -112,7 +112,7 @@ impl Rota {
 
 /// The businesses that have work.
 async fn ready_businesses(connection: &mut PgConnection) -> anyhow::Result<Vec<BusinessId>> {
-    let businesses = crate::queue::ready_businesses(connection).await?;
+    let businesses = crate::queue::ready_queues(connection).await?;
     anyhow::ensure!(!businesses.is_empty(), "no business has work");
     Ok(businesses)
 }
