@@ -22,7 +22,8 @@ pub async fn ready_queues(connection: &mut PgConnection) -> Result<Vec<Ready>, D
     let rows = sqlx::query_file!("src/queue/sql/ready_queues.sql").fetch_all(connection).await?;
     rows.into_iter()
         .map(|row| {
-            let unknown = |_| DbError::Unknown(format!("business {}: weight {} is unknown", row.business_id, row.weight));
+            let unknown =
+                |_| DbError::Unknown(format!("business {}: weight {} is unknown", row.business_id, row.weight));
             Ok(Ready { business: BusinessId(row.business_id), weight: u8::try_from(row.weight).map_err(unknown)? })
         })
         .collect()

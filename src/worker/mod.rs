@@ -119,10 +119,11 @@ pub async fn run(settings: Settings, until_empty: bool) -> Result<(), WorkerErro
 async fn take_turn(turn: NextTurn, handler: Data<Handler>) {
     let NextTurn { business, limit } = turn;
     let (engine, started) = (handler.engine.clone(), Instant::now());
-    let served = tokio::spawn(async move { engine.serve_at_most(business, limit).await }).await.unwrap_or_else(|error| {
-        tracing::error!(%business, %error, "a turn panicked");
-        Served::BackOff
-    });
+    let served =
+        tokio::spawn(async move { engine.serve_at_most(business, limit).await }).await.unwrap_or_else(|error| {
+            tracing::error!(%business, %error, "a turn panicked");
+            Served::BackOff
+        });
     if handler.ended.send(TurnEnded { business, served, elapsed: started.elapsed() }).is_err() {
         tracing::debug!(%business, "the dispatcher is gone: the worker is shutting down");
     }

@@ -112,7 +112,8 @@ impl Rota {
 
 /// The businesses that have work.
 async fn ready_businesses(connection: &mut PgConnection) -> anyhow::Result<Vec<BusinessId>> {
-    let businesses = crate::queue::ready_queues(connection).await?;
+    let ready = crate::queue::ready_queues(connection).await?;
+    let businesses: Vec<BusinessId> = ready.into_iter().map(|one| one.business).collect();
     anyhow::ensure!(!businesses.is_empty(), "no business has work");
     Ok(businesses)
 }

@@ -1,8 +1,13 @@
 //! The scenarios: one file each, all in one list.
 
+mod businesses;
 mod cold;
+mod fairness;
 mod growth;
 mod hot;
+mod idle;
+mod latency;
+mod processes;
 mod snapshot;
 mod throughput;
 
@@ -21,8 +26,18 @@ pub struct Scenario {
 }
 
 /// All scenarios.
-pub static ALL: &[Scenario] =
-    &[throughput::SCENARIO, cold::SCENARIO, hot::SCENARIO, growth::SCENARIO, snapshot::SCENARIO];
+pub static ALL: &[Scenario] = &[
+    throughput::SCENARIO,
+    cold::SCENARIO,
+    hot::SCENARIO,
+    growth::SCENARIO,
+    snapshot::SCENARIO,
+    latency::SCENARIO,
+    idle::SCENARIO,
+    fairness::SCENARIO,
+    businesses::SCENARIO,
+    processes::SCENARIO,
+];
 
 impl Scenario {
     /// The scenario of that name.

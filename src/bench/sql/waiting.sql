@@ -1,0 +1,2 @@
+-- waiting: how many jobs wait.
+SELECT count(*) AS "count!" FROM commissary.jobs
