@@ -56,7 +56,7 @@ pub(super) struct Dispatcher {
 }
 
 /// What a worker did in its life, for its last line in the log.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Tally {
     looks: u64,
     turns: u64,
@@ -123,7 +123,6 @@ impl Dispatcher {
         }
         announcing.abort();
         scout.stop().await;
-        tracing::info!(tally = ?self.tally, "no more turns are handed out");
     }
 
     /// Hands out turns while hands are free; false if nobody takes them any more.
@@ -227,6 +226,14 @@ impl Dispatcher {
                 }
             }
         }));
+    }
+}
+
+impl Drop for Dispatcher {
+    /// It ends by itself or by being dropped; either way it says what it did.
+    fn drop(&mut self) {
+        let Tally { looks, turns, jobs, taken, empty, backed_off } = self.tally;
+        tracing::info!(looks, turns, jobs, taken, empty, backed_off, "no more turns are handed out");
     }
 }
 
