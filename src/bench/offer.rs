@@ -157,14 +157,19 @@ async fn read(
             heard = Instant::now();
             asked.insert((committed.place, committed.number), committed);
         }
+        let mut counted = Vec::new();
         answered.retain(|key, seen| {
             let Some(committed) = asked.remove(key) else { return true };
             let took = seen.saturating_duration_since(committed.at);
             if committed.counts {
-                waited[key.0].histogram.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+                counted.push((key.0, u64::try_from(took.as_micros()).unwrap_or(u64::MAX)));
             }
             false
         });
+        for (place, micros) in counted {
+            // The histogram grows as it needs to; `saturating_record` would cut off at its first size.
+            waited[place].histogram.record(micros)?;
+        }
         if commits.is_closed() && commits.is_empty() && asked.is_empty() {
             return Ok(waited);
         }

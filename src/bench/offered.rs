@@ -73,7 +73,8 @@ pub fn cpu(
 ) {
     let seconds = since.elapsed().as_secs_f64();
     let percent = |before: Option<Duration>, after: Option<Duration>| {
-        let spent = before.zip(after).map(|(before, after)| after.saturating_sub(before));
+        // A process that has used nothing yet has no time to show.
+        let spent = after.map(|after| after.saturating_sub(before.unwrap_or_default()));
         spent.map(|spent| spent.as_secs_f64() * 100.0 / seconds)
     };
     figures.set(&SECONDS, seconds);
