@@ -69,6 +69,20 @@ async fn every_door_of_the_queue_is_measured() {
 }
 
 #[tokio::test]
+async fn the_scenarios_of_live_load_work() {
+    let report = json(&bench(&["latency", "--json"]).await);
+    assert!(figure(&report, "500 a second", "purchases") > 500.0, "{report}");
+    assert!(figure(&report, "500 a second", "latency_p50_ms") > 0.0, "{report}");
+    let report = json(&bench(&["fairness", "--purchases", "2000", "--json"]).await);
+    assert!(figure(&report, "others, one floods", "purchases") > 10.0, "{report}");
+    let report = json(&bench(&["processes", "--purchases", "400", "--json"]).await);
+    for lane in ["1 x 8", "2 x 4", "4 x 2", "8 x 1"] {
+        assert_eq!(figure(&report, lane, "results"), 400.0, "{lane}");
+        assert_eq!(figure(&report, lane, "deadlocks"), 0.0, "{lane}");
+    }
+}
+
+#[tokio::test]
 async fn an_external_contender_that_does_nothing_is_reported_and_leaves_nothing_behind() {
     let database = support::empty_database().await;
     let arguments = ["bench", "--purchases", "40", "--contenders", "commissary", "--external", "lazy=false"];

@@ -13,6 +13,10 @@ const SESSIONS_LOOK_EVERY: Duration = Duration::from_millis(50);
 pub struct Counters {
     /// Transactions committed.
     pub commits: i64,
+    /// Transactions rolled back.
+    pub rollbacks: i64,
+    /// Deadlocks found.
+    pub deadlocks: i64,
     /// WAL written, in bytes.
     pub wal_bytes: i64,
     /// Rows inserted, updated and deleted in tables of any schema but the server's own.
@@ -30,6 +34,8 @@ impl Counters {
         let row = sqlx::query_file!("src/bench/sql/counters.sql").fetch_one(pool).await?;
         Ok(Self {
             commits: row.commits,
+            rollbacks: row.rollbacks,
+            deadlocks: row.deadlocks,
             wal_bytes: row.wal_bytes,
             rows_written: row.inserted + row.updated + row.deleted,
             rows_dead: row.updated + row.deleted,

@@ -71,6 +71,21 @@ pub static BALANCE_READ_MS: Figure = figure("balance_read_ms", "reading a balanc
 /// Entries of that customer.
 pub static LEDGER_ENTRIES: Figure = figure("ledger_entries", "entries of the account", 0);
 
+/// Processor time of all the server's processes, of one core.
+pub static SERVER_CPU_PERCENT: Figure = figure("server_cpu_percent", "server CPU, % of a core", 2);
+/// Processor time of the client's processes, of one core.
+pub static WORKER_CPU_PERCENT: Figure = figure("worker_cpu_percent", "worker CPU, % of a core", 2);
+/// Jain's index of what businesses were served, by weight if they have any: 1 if all had the same.
+pub static JAIN: Figure = figure("jain", "Jain's index of service", 4);
+/// How far a business's service was from its weighted share; the farthest.
+pub static WEIGHT_ERROR_PERCENT: Figure = figure("weight_error_percent", "farthest from its share, %", 1);
+/// Processor time of the server for one look for businesses with work.
+pub static LOOK_CPU_MS: Figure = figure("look_cpu_ms", "server CPU a look, ms", 3);
+/// Transactions rolled back for a thousand purchases: turns that another worker had, and batches that were tried again.
+pub static ROLLBACKS_PER_THOUSAND: Figure = figure("rollbacks_per_thousand", "rollbacks per 1,000 purchases", 3);
+/// Deadlocks that the server found.
+pub static DEADLOCKS: Figure = figure("deadlocks", "deadlocks", 0);
+
 /// Values by figure, in the order in which they were set.
 #[derive(Clone, Debug, Default)]
 pub struct Figures(Vec<(&'static Figure, f64)>);

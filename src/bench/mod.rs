@@ -14,6 +14,8 @@ pub mod contender;
 mod counters;
 pub mod figures;
 mod findings;
+mod offer;
+mod offered;
 mod options;
 pub mod plot;
 mod print;

@@ -11,9 +11,9 @@ use sqlx::PgPool;
 use super::contender::{Prepared, Processes};
 use super::counters::Counters;
 use super::figures::{
-    COMMITS_PER_PURCHASE, DEAD_ROWS_PER_PURCHASE, Figures, LATENCY_P50_MS, LATENCY_P95_MS, LATENCY_P99_MS,
-    LINES_PER_SECOND, PURCHASES, PURCHASES_PER_SECOND, RESULTS, ROW_WRITES_PER_PURCHASE, SECONDS,
-    SERVER_CPU_US_PER_PURCHASE, SUBSIDISED_PERCENT, WAL_BYTES_PER_PURCHASE, WORKER_CPU_US_PER_PURCHASE,
+    COMMITS_PER_PURCHASE, DEAD_ROWS_PER_PURCHASE, DEADLOCKS, Figures, LATENCY_P50_MS, LATENCY_P95_MS, LATENCY_P99_MS,
+    LINES_PER_SECOND, PURCHASES, PURCHASES_PER_SECOND, RESULTS, ROLLBACKS_PER_THOUSAND, ROW_WRITES_PER_PURCHASE,
+    SECONDS, SERVER_CPU_US_PER_PURCHASE, SUBSIDISED_PERCENT, WAL_BYTES_PER_PURCHASE, WORKER_CPU_US_PER_PURCHASE,
     WORKER_MEMORY_PEAK_MIB,
 };
 use super::findings::Run;
@@ -152,6 +152,8 @@ fn costs(figures: &mut Figures, (before, after): (&Counters, &Counters), own_com
     let results = figures.get(&RESULTS).unwrap_or_default().max(1.0);
     let commits = after.commits - before.commits - own_commits;
     figures.set(&COMMITS_PER_PURCHASE, commits as f64 / results);
+    figures.set(&ROLLBACKS_PER_THOUSAND, (after.rollbacks - before.rollbacks) as f64 * 1e3 / results);
+    figures.set(&DEADLOCKS, (after.deadlocks - before.deadlocks) as f64);
     figures.set(&WAL_BYTES_PER_PURCHASE, (after.wal_bytes - before.wal_bytes) as f64 / results);
     figures.set(&ROW_WRITES_PER_PURCHASE, (after.rows_written - before.rows_written) as f64 / results);
     figures.set(&DEAD_ROWS_PER_PURCHASE, (after.rows_dead - before.rows_dead) as f64 / results);

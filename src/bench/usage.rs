@@ -27,6 +27,12 @@ pub fn group_cpu(group: u32) -> Option<Duration> {
     seconds(ticks)
 }
 
+/// The processor time of one process so far, such as a backend of the server.
+#[must_use]
+pub fn process_cpu(process: u32) -> Option<Duration> {
+    seconds(stat(process)?.own)
+}
+
 /// The most memory that each process of the group held resident, in MiB, summed up; of those that still run.
 #[must_use]
 pub fn group_memory_peak_mib(group: u32) -> Option<f64> {
@@ -67,11 +73,8 @@ impl ServerProcess {
     }
 
     async fn behind(connection: &mut PgConnection) -> sqlx::Result<Option<Self>> {
-        let backend = sqlx::query_file!("src/bench/sql/backend.sql").fetch_one(connection).await?;
-        let Ok(process) = u32::try_from(backend.process) else { return Ok(None) };
-        let title = fs::read_to_string(format!("/proc/{process}/cmdline")).unwrap_or_default();
-        let is_ours = title.starts_with("postgres:") && title.contains(&backend.database);
-        Ok(stat(process).filter(|_| is_ours).map(|stat| Self { postmaster: stat.parent }))
+        let Some(process) = backend(connection).await? else { return Ok(None) };
+        Ok(stat(process).map(|stat| Self { postmaster: stat.parent }))
     }
 
     /// The processor time of all its processes so far, those that ended included.
@@ -84,6 +87,17 @@ impl ServerProcess {
             .sum();
         seconds(own.own.saturating_add(own.reaped).saturating_add(children))
     }
+}
+
+/// The process behind a connection, if it runs on this machine.
+///
+/// # Errors
+/// If the server cannot be asked.
+pub async fn backend(connection: &mut PgConnection) -> sqlx::Result<Option<u32>> {
+    let backend = sqlx::query_file!("src/bench/sql/backend.sql").fetch_one(connection).await?;
+    let Ok(process) = u32::try_from(backend.process) else { return Ok(None) };
+    let title = fs::read_to_string(format!("/proc/{process}/cmdline")).unwrap_or_default();
+    Ok((title.starts_with("postgres:") && title.contains(&backend.database)).then_some(process))
 }
 
 fn all() -> impl Iterator<Item = (u32, Stat)> {

@@ -32,9 +32,13 @@ pub enum Served {
 }
 
 impl Engine {
-    /// Gives a business one turn: one committed batch, at most.
+    /// Gives a business one turn: one committed batch, at most, of the size that the settings allow.
     pub async fn serve(&self, business: BusinessId) -> Served {
-        let mut limit = self.settings.worker.batch_size_max;
+        self.serve_at_most(business, self.settings.worker.batch_size_max).await
+    }
+
+    /// As [`Engine::serve`], with at most `limit` jobs.
+    pub async fn serve_at_most(&self, business: BusinessId, mut limit: u32) -> Served {
         let mut faults = 0;
         loop {
             let fault = match self.process(business, limit).await {

@@ -5,13 +5,28 @@ use sqlx::{PgConnection, PgPool};
 use crate::db::{DbError, begin_tenant};
 use crate::ids::BusinessId;
 
-/// Businesses with ready or due jobs that are not paused, in the order of their ids.
+/// A business that has work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// Which.
+    pub business: BusinessId,
+    /// Its share in comparison with others', 1 to 100.
+    pub weight: u8,
+}
+
+/// Businesses with ready or due jobs that are not paused. One may be named twice: for ready jobs and for due ones.
 ///
 /// # Errors
-/// [`DbError`] of the statement.
-pub async fn ready_businesses(connection: &mut PgConnection) -> Result<Vec<BusinessId>, DbError> {
-    let ids = sqlx::query_file_scalar!("src/queue/sql/ready_businesses.sql").fetch_all(connection).await?;
-    Ok(ids.into_iter().map(BusinessId).collect())
+/// [`DbError`] of the statement, or if a weight is out of its range.
+pub async fn ready_queues(connection: &mut PgConnection) -> Result<Vec<Ready>, DbError> {
+    let rows = sqlx::query_file!("src/queue/sql/ready_queues.sql").fetch_all(connection).await?;
+    rows.into_iter()
+        .map(|row| {
+            let unknown =
+                |_| DbError::Unknown(format!("business {}: weight {} is unknown", row.business_id, row.weight));
+            Ok(Ready { business: BusinessId(row.business_id), weight: u8::try_from(row.weight).map_err(unknown)? })
+        })
+        .collect()
 }
 
 /// Marks a business idle, so that its next enqueue wakes the fleet. A row that someone holds is left for later.

@@ -1,4 +1,4 @@
-//! The apalis backend: a stream of businesses that are due. It stores nothing (kind `Ephemeral`): the truth is in
+//! The apalis backend: a stream of turns that are due. It stores nothing (kind `Ephemeral`): the truth is in
 //! Postgres, and losing a wake-up loses nothing.
 
 use std::convert::Infallible;
@@ -14,22 +14,22 @@ use apalis_core::worker::context::WorkerContext;
 use tokio::sync::{Mutex, mpsc};
 use tower::layer::util::Identity;
 
-use crate::ids::BusinessId;
+use super::line::NextTurn;
 
-/// Businesses that are due, as the dispatcher hands them out.
+/// Turns that are due, as the dispatcher hands them out.
 #[derive(Clone, Debug)]
 pub(super) struct Turns {
-    due: Arc<Mutex<mpsc::Receiver<BusinessId>>>,
+    due: Arc<Mutex<mpsc::Receiver<NextTurn>>>,
 }
 
 impl Turns {
-    pub(super) fn new(due: mpsc::Receiver<BusinessId>) -> Self {
+    pub(super) fn new(due: mpsc::Receiver<NextTurn>) -> Self {
         Self { due: Arc::new(Mutex::new(due)) }
     }
 }
 
 impl Backend for Turns {
-    type Task = Task<BusinessId>;
+    type Task = Task<NextTurn>;
     type Error = Infallible;
 
     fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
@@ -44,8 +44,8 @@ impl Backend for Turns {
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
         // Only the one apalis worker of this process polls; the lock is for the clones that its factory asks for.
         let Ok(mut due) = self.due.try_lock() else { return Poll::Pending };
-        let task = |business| TaskBuilder::new(business).task_id(TaskId::from_string(RandomId::default())).build();
-        due.poll_recv(context).map(|business| business.map(|business| Ok(task(business))))
+        let task = |turn| TaskBuilder::new(turn).task_id(TaskId::from_string(RandomId::default())).build();
+        due.poll_recv(context).map(|turn| turn.map(|turn| Ok(task(turn))))
     }
 
     fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
@@ -54,7 +54,7 @@ impl Backend for Turns {
 }
 
 impl BackendConfig for Turns {
-    type Args = BusinessId;
+    type Args = NextTurn;
     type Id = RandomId;
     type Kind = Ephemeral;
     type Config = ();

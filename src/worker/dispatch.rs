@@ -1,29 +1,27 @@
-//! Dispatch: which business has its turn next.
+//! Dispatch: asks who has work, hands out turns in the order of the line, and takes in how they ended.
 //!
-//! Businesses with work stand in line; each has one turn (one batch) and goes to the end of the line if it has more, so
-//! between two turns of one every other has at most one. A business stands in line once, and has at most one batch in
-//! flight. Hints only shorten the wait: polling alone finds everything.
+//! Hints only shorten the wait: looking alone finds everything.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Postgres;
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgListener, PgPool};
 use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::line::{Line, NextTurn};
+use super::scout::{Look, Scout};
 use crate::config::WorkerSettings;
-use crate::db::DbError;
 use crate::engine::Served;
 use crate::ids::BusinessId;
 use crate::queue;
 
-/// How often to look for further businesses while all hands are busy: it finds newcomers, and costs 20 looks a second.
-const POLL_WHEN_BUSY: Duration = Duration::from_millis(50);
-/// How long a business stays out of the line after the database could not serve it.
-const BACK_OFF: Duration = Duration::from_secs(1);
+/// How often to look for further businesses while all hands are busy: only the next free hand can serve a newcomer.
+const LOOK_WHEN_BUSY: Duration = Duration::from_millis(20);
+/// Looks may take one part in so many of the time while there is work: on a bloated queue they are expensive.
+const LOOK_SHARE: u32 = 20;
 /// The longest wait between two attempts to reach a database that is gone.
 const RECONNECT_MAX: Duration = Duration::from_secs(5);
 /// Results are announced at most so often: waiters poll as well.
@@ -34,160 +32,158 @@ const ANNOUNCE_EVERY: Duration = Duration::from_millis(5);
 pub(super) struct TurnEnded {
     pub(super) business: BusinessId,
     pub(super) served: Served,
+    pub(super) elapsed: Duration,
 }
 
 pub(super) struct Dispatcher {
     pool: PgPool,
     settings: WorkerSettings,
-    turns: mpsc::Sender<BusinessId>,
+    turns: mpsc::Sender<NextTurn>,
     ended: mpsc::UnboundedReceiver<TurnEnded>,
     until_empty: bool,
     line: Line,
     /// When each business that is not known to be idle was last seen with jobs.
     seen: HashMap<BusinessId, Instant>,
+    /// The task that marks businesses idle, if there was one.
+    marking: Option<JoinHandle<()>>,
     wait: Duration,
+    look_at: Instant,
+    /// Whether a hint has come since the last look began.
+    hinted: bool,
     faults: u32,
     announce: Arc<Notify>,
+    tally: Tally,
 }
 
-/// Who waits, who is served, and who is left alone for a while.
-#[derive(Default)]
-struct Line {
-    waiting: VecDeque<BusinessId>,
-    standing: HashSet<BusinessId>,
-    in_flight: HashSet<BusinessId>,
-    backing_off: HashMap<BusinessId, Instant>,
-}
-
-impl Line {
-    /// Takes a place at the end, unless it has one, is being served, or backs off.
-    fn join(&mut self, business: BusinessId) -> bool {
-        if self.backing_off.get(&business).is_some_and(|until| *until > Instant::now()) {
-            return false;
-        }
-        self.backing_off.remove(&business);
-        let joins = !self.in_flight.contains(&business) && self.standing.insert(business);
-        if joins {
-            self.waiting.push_back(business);
-        }
-        joins
-    }
-
-    fn next(&mut self) -> Option<BusinessId> {
-        let business = self.waiting.pop_front()?;
-        self.standing.remove(&business);
-        self.in_flight.insert(business);
-        Some(business)
-    }
-
-    fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.in_flight.is_empty()
-    }
+/// What a worker did in its life, for its last line in the log.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    looks: u64,
+    turns: u64,
+    jobs: u64,
+    /// Turns that another worker had.
+    taken: u64,
+    /// Turns without a job: another worker had been quicker.
+    empty: u64,
+    backed_off: u64,
 }
 
 impl Dispatcher {
     pub(super) fn new(
         pool: PgPool,
         settings: WorkerSettings,
-        turns: mpsc::Sender<BusinessId>,
+        turns: mpsc::Sender<NextTurn>,
         ended: mpsc::UnboundedReceiver<TurnEnded>,
         until_empty: bool,
     ) -> Self {
-        let wait = Duration::from_millis(settings.poll_min_ms);
-        let (line, seen, announce) = (Line::default(), HashMap::new(), Arc::new(Notify::new()));
-        Self { pool, settings, turns, ended, until_empty, line, seen, wait, faults: 0, announce }
+        Self {
+            wait: Duration::from_millis(settings.poll_min_ms),
+            line: Line::new(settings.concurrency, settings.batch_size_max),
+            pool,
+            settings,
+            turns,
+            ended,
+            until_empty,
+            seen: HashMap::new(),
+            marking: None,
+            look_at: Instant::now(),
+            hinted: false,
+            faults: 0,
+            announce: Arc::new(Notify::new()),
+            tally: Tally::default(),
+        }
     }
 
     /// Runs until the worker is told to stop, or with `until_empty` until no business has a ready job.
     pub(super) async fn run(mut self) {
         let announcing = tokio::spawn(announce(self.pool.clone(), Arc::clone(&self.announce)));
+        let mut scout = Scout::start(self.pool.clone());
         let mut listener = None;
-        let mut connection = None;
-        let mut poll_at = Instant::now();
-        loop {
-            let turns = self.turns.clone();
+        while self.hand_out().await {
             tokio::select! {
-                permit = turns.reserve(), if !self.line.waiting.is_empty() => {
-                    let Ok(permit) = permit else { break };
-                    if let Some(business) = self.line.next() {
-                        permit.send(business);
-                    }
-                }
                 ended = self.ended.recv() => {
                     let Some(ended) = ended else { break };
-                    if self.turn_ended(&ended) {
-                        poll_at = poll_at.min(Instant::now() + self.wait);
-                    }
+                    self.turn_ended(&ended);
                 }
-                () = hint(&mut listener) => poll_at = Instant::now(),
-                () = sleep_until(poll_at) => {
-                    let found = self.poll(&mut connection).await;
+                look = scout.look(), if scout.is_out() => {
+                    let Some(look) = look else { break };
+                    let found = self.looked(look);
                     if self.until_empty && found == Some(0) && self.line.is_idle() {
                         break;
                     }
                     self.listen(&mut listener).await;
                     self.mark_idle();
-                    poll_at = Instant::now() + self.next_poll(found);
+                }
+                () = hint(&mut listener) => (self.hinted, self.look_at) = (true, Instant::now()),
+                () = sleep_until(self.look_at), if !scout.is_out() => {
+                    self.hinted = false;
+                    scout.send();
                 }
             }
         }
         announcing.abort();
+        scout.stop().await;
     }
 
-    /// Says whether a look for more is due soon.
-    fn turn_ended(&mut self, ended: &TurnEnded) -> bool {
-        let TurnEnded { business, served } = *ended;
-        self.line.in_flight.remove(&business);
+    /// Hands out turns while hands are free; false if nobody takes them any more.
+    async fn hand_out(&mut self) -> bool {
+        while let Some(turn) = self.line.next(Instant::now().into_std()) {
+            if self.turns.send(turn).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn turn_ended(&mut self, ended: &TurnEnded) {
+        let TurnEnded { business, served, elapsed } = *ended;
+        let now = Instant::now();
+        self.line.ended(business, served, elapsed, now.into_std());
+        self.tally.turns += 1;
         match served {
-            Served::Batch { jobs, has_more } => {
-                if jobs > 0 {
-                    self.seen.insert(business, Instant::now());
-                    self.announce.notify_one();
-                    self.wait = Duration::from_millis(self.settings.poll_min_ms);
+            Served::Batch { jobs: 0, .. } => self.tally.empty += 1,
+            Served::Batch { jobs, .. } => {
+                self.tally.jobs += jobs as u64;
+                self.seen.insert(business, now);
+                self.announce.notify_one();
+                self.wait = Duration::from_millis(self.settings.poll_min_ms);
+                if !self.line.is_busy() {
+                    self.look_at = self.look_at.min(now + self.wait);
                 }
-                if has_more {
-                    self.line.join(business);
-                }
-                jobs > 0 && self.line.waiting.is_empty()
             }
-            Served::Taken => false,
-            Served::BackOff => {
-                self.line.backing_off.insert(business, Instant::now() + BACK_OFF);
-                false
-            }
+            Served::Taken => self.tally.taken += 1,
+            Served::BackOff => self.tally.backed_off += 1,
         }
     }
 
-    /// Looks for businesses with work: how many there are, or none if the database could not be asked.
-    async fn poll(&mut self, connection: &mut Option<PoolConnection<Postgres>>) -> Option<usize> {
-        match find(&self.pool, connection).await {
+    /// Takes in a look, and says how many businesses it found, or none if the database could not be asked.
+    fn looked(&mut self, look: Look) -> Option<usize> {
+        let now = Instant::now();
+        self.tally.looks += 1;
+        match look.found {
             Ok(found) => {
                 self.faults = 0;
-                for business in &found {
-                    self.seen.insert(*business, Instant::now());
-                    if self.line.join(*business) {
-                        self.wait = Duration::from_millis(self.settings.poll_min_ms);
-                    }
+                self.seen.extend(found.iter().map(|one| (one.business, now)));
+                if self.line.found(&found, now.into_std()) {
+                    self.wait = Duration::from_millis(self.settings.poll_min_ms);
                 }
+                // A hint that came meanwhile may be about what the look did not see.
+                self.look_at = if self.hinted { now } else { now + self.next_wait(look.took) };
                 Some(found.len())
             }
             Err(error) => {
                 tracing::warn!(%error, "the database cannot be asked for work");
-                *connection = None;
                 self.faults += 1;
+                self.look_at = now + (Duration::from_millis(100) * 2_u32.pow(self.faults.min(6))).min(RECONNECT_MAX);
                 None
             }
         }
     }
 
     /// How long until the next look: short while there was work lately, then doubling.
-    fn next_poll(&mut self, found: Option<usize>) -> Duration {
-        if found.is_none() {
-            return (Duration::from_millis(100) * 2_u32.pow(self.faults.min(6))).min(RECONNECT_MAX);
-        }
-        let all_busy = self.line.in_flight.len() >= self.settings.concurrency as usize;
-        if all_busy || !self.line.waiting.is_empty() {
-            return POLL_WHEN_BUSY;
+    fn next_wait(&mut self, took: Duration) -> Duration {
+        if self.line.is_busy() {
+            return LOOK_WHEN_BUSY.max(took * LOOK_SHARE).min(Duration::from_secs(1));
         }
         let wait = self.wait;
         // Until a business is marked idle its enqueues do not wake us: look eight times as seldom, not once a half second.
@@ -206,29 +202,39 @@ impl Dispatcher {
         }
     }
 
-    /// Marks businesses idle that have been without jobs for the grace, so that their next enqueue wakes the fleet.
+    /// Marks businesses idle that have been without jobs for the grace, so that their next enqueue wakes the fleet: one
+    /// after the other, on one connection, however many they are.
     fn mark_idle(&mut self) {
+        if self.marking.as_ref().is_some_and(|marking| !marking.is_finished()) {
+            return;
+        }
         let grace = Duration::from_millis(self.settings.idle_grace_ms);
         let idle: Vec<BusinessId> =
             self.seen.iter().filter(|(_, last)| last.elapsed() > grace).map(|(business, _)| *business).collect();
-        for business in idle {
-            self.seen.remove(&business);
-            let pool = self.pool.clone();
-            tokio::spawn(async move {
+        if idle.is_empty() {
+            return;
+        }
+        for business in &idle {
+            self.seen.remove(business);
+            self.line.forget(*business);
+        }
+        let pool = self.pool.clone();
+        self.marking = Some(tokio::spawn(async move {
+            for business in idle {
                 if let Err(error) = queue::mark_idle(&pool, business).await {
                     tracing::debug!(%business, %error, "not marked idle: polling finds its jobs");
                 }
-            });
-        }
+            }
+        }));
     }
 }
 
-async fn find(pool: &PgPool, kept: &mut Option<PoolConnection<Postgres>>) -> Result<Vec<BusinessId>, DbError> {
-    let connection = match kept {
-        Some(connection) => connection,
-        None => kept.insert(pool.acquire().await?),
-    };
-    queue::ready_businesses(connection).await
+impl Drop for Dispatcher {
+    /// It ends by itself or by being dropped; either way it says what it did.
+    fn drop(&mut self) {
+        let Tally { looks, turns, jobs, taken, empty, backed_off } = self.tally;
+        tracing::info!(looks, turns, jobs, taken, empty, backed_off, "no more turns are handed out");
+    }
 }
 
 /// Waits for a hint; for ever without a listener.

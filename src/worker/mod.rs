@@ -6,11 +6,14 @@
 
 mod backend;
 mod dispatch;
+mod line;
 mod schedules;
+mod scout;
 mod shutdown;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use apalis::layers::WorkerBuilderExt;
 use apalis::prelude::{Data, Monitor, WorkerBuilder};
@@ -19,10 +22,10 @@ use tokio::sync::mpsc;
 use crate::config::Settings;
 use crate::db::{self, DbError, Role, UnsafeServer};
 use crate::engine::{ASIDES_MAX, Engine, Served};
-use crate::ids::BusinessId;
 
 use backend::Turns;
 use dispatch::{Dispatcher, TurnEnded};
+use line::NextTurn;
 use schedules::Schedules;
 
 /// Connections besides one a batch and one a job that is worked on beside turns: the poll's, the listener's, the
@@ -68,8 +71,8 @@ pub async fn run(settings: Settings, until_empty: bool) -> Result<(), WorkerErro
     } else {
         Some(Schedules::start(pool.clone(), settings.now))
     };
-    // Capacity 1: a business waits in the dispatcher's line, where its place is fair, not in a channel.
-    let (turns, due) = mpsc::channel(1);
+    // The dispatcher hands out no more turns than there are hands, so none waits here: businesses wait in its line.
+    let (turns, due) = mpsc::channel(concurrency as usize);
     let (ended, turns_ended) = mpsc::unbounded_channel();
     let dispatcher = Dispatcher::new(pool.clone(), settings.worker.clone(), turns, turns_ended, until_empty);
     let mut dispatching = tokio::spawn(dispatcher.run());
@@ -113,13 +116,15 @@ pub async fn run(settings: Settings, until_empty: bool) -> Result<(), WorkerErro
 ///
 /// The turn runs in a task of its own: should this future be dropped, the transaction still ends as it would have (a
 /// cancelled `begin()` can poison a pooled connection), batches use both cores, and a panic stays inside.
-async fn take_turn(business: BusinessId, handler: Data<Handler>) {
-    let engine = handler.engine.clone();
-    let served = tokio::spawn(async move { engine.serve(business).await }).await.unwrap_or_else(|error| {
-        tracing::error!(%business, %error, "a turn panicked");
-        Served::BackOff
-    });
-    if handler.ended.send(TurnEnded { business, served }).is_err() {
+async fn take_turn(turn: NextTurn, handler: Data<Handler>) {
+    let NextTurn { business, limit } = turn;
+    let (engine, started) = (handler.engine.clone(), Instant::now());
+    let served =
+        tokio::spawn(async move { engine.serve_at_most(business, limit).await }).await.unwrap_or_else(|error| {
+            tracing::error!(%business, %error, "a turn panicked");
+            Served::BackOff
+        });
+    if handler.ended.send(TurnEnded { business, served, elapsed: started.elapsed() }).is_err() {
         tracing::debug!(%business, "the dispatcher is gone: the worker is shutting down");
     }
 }

@@ -121,7 +121,8 @@ fn connect_options(settings: &Settings) -> Result<PgConnectOptions, DbError> {
 
 /// The businesses that have work.
 async fn ready_businesses(connection: &mut PgConnection) -> anyhow::Result<Vec<BusinessId>> {
-    let businesses = crate::queue::ready_businesses(connection).await?;
+    let ready = crate::queue::ready_queues(connection).await?;
+    let businesses: Vec<BusinessId> = ready.into_iter().map(|one| one.business).collect();
     anyhow::ensure!(!businesses.is_empty(), "no business has work");
     Ok(businesses)
 }

@@ -1,9 +1,14 @@
 //! The scenarios: one file each, all in one list.
 
+mod businesses;
 mod cold;
 mod enqueue;
+mod fairness;
 mod growth;
 mod hot;
+mod idle;
+mod latency;
+mod processes;
 mod snapshot;
 mod throughput;
 
@@ -22,8 +27,19 @@ pub struct Scenario {
 }
 
 /// All scenarios.
-pub static ALL: &[Scenario] =
-    &[throughput::SCENARIO, cold::SCENARIO, hot::SCENARIO, growth::SCENARIO, snapshot::SCENARIO, enqueue::SCENARIO];
+pub static ALL: &[Scenario] = &[
+    throughput::SCENARIO,
+    cold::SCENARIO,
+    hot::SCENARIO,
+    growth::SCENARIO,
+    snapshot::SCENARIO,
+    enqueue::SCENARIO,
+    latency::SCENARIO,
+    idle::SCENARIO,
+    fairness::SCENARIO,
+    businesses::SCENARIO,
+    processes::SCENARIO,
+];
 
 impl Scenario {
     /// The scenario of that name.

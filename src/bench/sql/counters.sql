@@ -1,5 +1,6 @@
 -- counters: what the server has counted so far.
-SELECT d.xact_commit AS "commits!", (pg_current_wal_insert_lsn() - '0/0')::bigint AS "wal_bytes!", t.inserted AS "inserted!",
+SELECT d.xact_commit AS "commits!", d.xact_rollback AS "rollbacks!", d.deadlocks AS "deadlocks!",
+    (pg_current_wal_insert_lsn() - '0/0')::bigint AS "wal_bytes!", t.inserted AS "inserted!",
     t.updated AS "updated!", t.deleted AS "deleted!"
 FROM pg_stat_database d
 CROSS JOIN (

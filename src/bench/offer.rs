@@ -1,0 +1,179 @@
+//! Offer: an open load. Callers enqueue at a rate that does not wait for the answers, each purchase in a transaction of
+//! its own, and a reader watches for the results.
+//!
+//! A purchase's latency is from the moment when its caller has been told of the commit to the moment when a reader, who
+//! looks at the feeds of results every millisecond, has the result in hand. Arrivals are random (exponential gaps, from a
+//! fixed seed), so that some come in bursts, as in life.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use futures::future::try_join_all;
+use hdrhistogram::Histogram;
+use sqlx::{PgPool, Postgres};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::workload::Workload;
+
+/// How often the reader looks.
+const READ_EVERY: Duration = Duration::from_millis(1);
+/// The first purchases are not counted: connections are opened, plans made.
+const WARM_UP: Duration = Duration::from_secs(2);
+/// How long the last results may take.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
+/// The seed of the arrivals.
+const SEED: u64 = 4;
+
+/// A business's load.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer {
+    /// Its number.
+    pub business: i32,
+    /// Purchases a second.
+    pub per_second: f64,
+}
+
+/// How long the purchases of one business took, in microseconds.
+#[derive(Debug)]
+pub struct Waited {
+    /// All but those of the warm-up.
+    pub histogram: Histogram<u64>,
+}
+
+/// A purchase whose caller was told of the commit.
+struct Committed {
+    place: usize,
+    number: i32,
+    at: Instant,
+    counts: bool,
+}
+
+/// Offers the loads for a time, after a warm-up, and waits for all results.
+///
+/// # Errors
+/// If an enqueue or the reader fails, or results do not come.
+pub async fn offer(
+    pool: &PgPool,
+    workload: &Workload,
+    offers: &[Offer],
+    duration: Duration,
+) -> anyhow::Result<Vec<Waited>> {
+    let (committed, commits) = mpsc::unbounded_channel();
+    let started = Instant::now();
+    let callers = offers.iter().enumerate().map(|(place, offer)| {
+        let caller =
+            Caller { pool: pool.clone(), workload: *workload, offer: *offer, place, committed: committed.clone() };
+        tokio::spawn(caller.call(started, WARM_UP + duration))
+    });
+    let callers: Vec<_> = callers.collect();
+    drop(committed);
+    let businesses: Vec<i32> = offers.iter().map(|offer| offer.business).collect();
+    let reader = tokio::spawn(read(pool.clone(), businesses, commits));
+    for called in try_join_all(callers).await? {
+        called?;
+    }
+    reader.await?
+}
+
+/// One business's callers.
+struct Caller {
+    pool: PgPool,
+    workload: Workload,
+    offer: Offer,
+    place: usize,
+    committed: mpsc::UnboundedSender<Committed>,
+}
+
+impl Caller {
+    async fn call(self, started: Instant, length: Duration) -> anyhow::Result<()> {
+        let mut random = fastrand::Rng::with_seed(SEED + self.place as u64);
+        let (mut after, mut number, mut calls) = (Duration::ZERO, 0, tokio::task::JoinSet::new());
+        loop {
+            after += Duration::from_secs_f64(-(1.0 - random.f64()).ln() / self.offer.per_second);
+            if after >= length {
+                return calls.join_all().await.into_iter().collect();
+            }
+            tokio::time::sleep_until((started + after).into()).await;
+            number += 1;
+            let (pool, committed) = (self.pool.clone(), self.committed.clone());
+            let Self { workload, offer, place, .. } = self;
+            calls.spawn(async move {
+                let mut connection = pool.acquire().await?;
+                let at = enqueue(&mut connection, &workload, offer.business, number).await?;
+                // A reader that is gone has failed, and says why itself.
+                committed.send(Committed { place, number, at, counts: after >= WARM_UP }).ok();
+                anyhow::Ok(())
+            });
+        }
+    }
+}
+
+/// Says when the caller was told.
+async fn enqueue(
+    connection: &mut sqlx::pool::PoolConnection<Postgres>,
+    workload: &Workload,
+    business: i32,
+    number: i32,
+) -> anyhow::Result<Instant> {
+    let [customers, products, lines] =
+        [workload.customers, workload.products, workload.lines].map(|value| i32::try_from(value).unwrap_or(i32::MAX));
+    let state = sqlx::query_file_scalar!("src/bench/sql/offer.sql", business, number, customers, products, lines)
+        .fetch_one(&mut **connection)
+        .await?;
+    let at = Instant::now();
+    anyhow::ensure!(state == "queued", "purchase {number} of business {business} is {state}, not queued");
+    Ok(at)
+}
+
+/// Reads the feeds until all callers have ended and all they asked for is answered.
+async fn read(
+    pool: PgPool,
+    businesses: Vec<i32>,
+    mut commits: mpsc::UnboundedReceiver<Committed>,
+) -> anyhow::Result<Vec<Waited>> {
+    let ids: Vec<Uuid> = sqlx::query_file_scalar!("src/bench/sql/ids.sql", &businesses).fetch_all(&pool).await?;
+    let mut after = vec![0_i64; ids.len()];
+    let mut waited = Vec::with_capacity(ids.len());
+    for _ in &ids {
+        waited.push(Waited { histogram: Histogram::new(3)? });
+    }
+    // What only one side has told of so far: a result can be read before its caller's task runs.
+    let mut asked: HashMap<(usize, i32), Committed> = HashMap::new();
+    let mut answered: HashMap<(usize, i32), Instant> = HashMap::new();
+    let (mut connection, mut heard) = (pool.acquire().await?, Instant::now());
+    loop {
+        let rows =
+            sqlx::query_file!("src/bench/sql/offered_results.sql", &ids, &after).fetch_all(&mut *connection).await?;
+        let seen = Instant::now();
+        for row in rows {
+            let place = usize::try_from(row.place - 1)?;
+            after[place] = row.decision_seq;
+            let number = row.idempotency_key.strip_prefix("offered-").context("a result that nobody asked for")?;
+            answered.insert((place, number.parse()?), seen);
+        }
+        while let Ok(committed) = commits.try_recv() {
+            heard = Instant::now();
+            asked.insert((committed.place, committed.number), committed);
+        }
+        let mut counted = Vec::new();
+        answered.retain(|key, seen| {
+            let Some(committed) = asked.remove(key) else { return true };
+            let took = seen.saturating_duration_since(committed.at);
+            if committed.counts {
+                counted.push((key.0, u64::try_from(took.as_micros()).unwrap_or(u64::MAX)));
+            }
+            false
+        });
+        for (place, micros) in counted {
+            // The histogram grows as it needs to; `saturating_record` would cut off at its first size.
+            waited[place].histogram.record(micros)?;
+        }
+        if commits.is_closed() && commits.is_empty() && asked.is_empty() {
+            return Ok(waited);
+        }
+        anyhow::ensure!(heard.elapsed() < ANSWERED_WITHIN, "{} purchases are not answered", asked.len());
+        tokio::time::sleep(READ_EVERY).await;
+    }
+}

@@ -1,0 +1,279 @@
+//! Properties of the line, shown on simulated fleets: virtual time, batches that cost a fixed part and a part per job.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::*;
+
+/// What the simulated fleet does between two events is settled in steps of this.
+const STEP: Duration = Duration::from_micros(500);
+
+/// Until then a line has learned what jobs cost, and who is about.
+const SETTLED: Duration = Duration::from_secs(1);
+
+fn business(number: usize) -> BusinessId {
+    BusinessId(Uuid::from_u128(number as u128 + 1))
+}
+
+struct Business {
+    weight: u8,
+    waiting: usize,
+    /// Jobs that arrive in a second; they are there from the start if 0.
+    rate: f64,
+    served: usize,
+    is_held: bool,
+    job_cost: Duration,
+    /// The starts of its turns, for counting others' turns in between.
+    turns: Vec<Duration>,
+    longest_batch: Duration,
+}
+
+impl Business {
+    const fn flooded(weight: u8) -> Self {
+        Self {
+            weight,
+            waiting: usize::MAX / 2,
+            rate: 0.0,
+            served: 0,
+            is_held: false,
+            job_cost: Duration::from_micros(150),
+            turns: Vec::new(),
+            longest_batch: Duration::ZERO,
+        }
+    }
+
+    fn trickling(rate: f64) -> Self {
+        Self { waiting: 0, rate, ..Self::flooded(1) }
+    }
+}
+
+/// Workers with a line each, and the businesses that they share.
+struct Fleet {
+    lines: Vec<Line>,
+    businesses: Vec<Business>,
+    /// Turns in flight: when each ends, whose line, which business, how many jobs, since when. None: it was taken.
+    ending: BTreeMap<(Duration, usize, usize), Option<(usize, Duration)>>,
+    taken: usize,
+}
+
+impl Fleet {
+    fn new(processes: usize, hands: u32, businesses: Vec<Business>) -> Self {
+        let lines = (0..processes).map(|_| Line::new(hands, 500)).collect();
+        Self { lines, businesses, ending: BTreeMap::new(), taken: 0 }
+    }
+
+    fn run(mut self, length: Duration) -> Self {
+        let epoch = Instant::now();
+        let mut time = Duration::ZERO;
+        while time < length {
+            self.arrive(time);
+            self.end_turns(epoch, time);
+            self.look(epoch + time);
+            self.hand_out(epoch + time, time);
+            time += STEP;
+        }
+        self
+    }
+
+    fn arrive(&mut self, time: Duration) {
+        for one in self.businesses.iter_mut().filter(|one| one.rate > 0.0) {
+            let arrived = (time.as_secs_f64() * one.rate) as usize;
+            one.waiting = arrived - one.served;
+        }
+    }
+
+    fn end_turns(&mut self, epoch: Instant, time: Duration) {
+        let over: Vec<_> = self.ending.range(..=(time, usize::MAX, usize::MAX)).map(|(key, _)| *key).collect();
+        for key in over {
+            let (_, line, number) = key;
+            let ended = self.ending.remove(&key).expect("just found");
+            let (served, elapsed) = match ended {
+                None => (Served::Taken, STEP),
+                Some((jobs, since)) => {
+                    let one = &mut self.businesses[number];
+                    let limit = self.lines[line].places[&business(number)].last_limit as usize;
+                    one.is_held = false;
+                    one.served += jobs;
+                    if one.rate == 0.0 {
+                        one.waiting -= jobs;
+                    }
+                    (Served::Batch { jobs, has_more: jobs == limit }, time - since)
+                }
+            };
+            self.lines[line].ended(business(number), served, elapsed, epoch + time);
+        }
+    }
+
+    fn look(&mut self, now: Instant) {
+        let found: Vec<Ready> = (0..self.businesses.len())
+            .filter(|number| self.businesses[*number].waiting > 0)
+            .map(|number| Ready { business: business(number), weight: self.businesses[number].weight })
+            .collect();
+        for line in &mut self.lines {
+            line.found(&found, now);
+        }
+    }
+
+    fn hand_out(&mut self, now: Instant, time: Duration) {
+        for line in 0..self.lines.len() {
+            while let Some(turn) = self.lines[line].next(now) {
+                let number = (0..self.businesses.len()).find(|n| business(*n) == turn.business).expect("known");
+                let one = &mut self.businesses[number];
+                if one.is_held {
+                    self.taken += 1;
+                    self.ending.insert((time + STEP, line, number), None);
+                    continue;
+                }
+                one.is_held = true;
+                one.turns.push(time);
+                let jobs = one.waiting.min(turn.limit as usize);
+                let cost = Duration::from_millis(4) + one.job_cost * u32::try_from(jobs).expect("a batch");
+                if time > SETTLED {
+                    one.longest_batch = one.longest_batch.max(cost);
+                }
+                self.ending.insert((time + cost, line, number), Some((jobs, time)));
+            }
+        }
+    }
+
+    fn served(&self) -> Vec<f64> {
+        self.businesses.iter().map(|one| one.served as f64).collect()
+    }
+}
+
+/// Jain's index: 1 if all are served alike, 1/n if one has everything.
+fn jain(served: &[f64]) -> f64 {
+    let (sum, squares) = (served.iter().sum::<f64>(), served.iter().map(|one| one * one).sum::<f64>());
+    sum * sum / (served.len() as f64 * squares)
+}
+
+fn weighted(weights: &[u8]) -> Vec<Business> {
+    weights.iter().map(|weight| Business::flooded(*weight)).collect()
+}
+
+#[test]
+fn equal_businesses_are_served_alike_by_any_number_of_processes() {
+    for (processes, hands) in [(1, 8), (2, 4), (4, 2), (8, 1), (1, 1)] {
+        let fleet = Fleet::new(processes, hands, weighted(&[1; 12])).run(Duration::from_secs(20));
+        let index = jain(&fleet.served());
+        assert!(index >= 0.99, "{processes} × {hands}: {index}");
+    }
+}
+
+#[test]
+fn shares_follow_weights_within_a_tenth() {
+    let weights = [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 4, 4];
+    for (processes, hands) in [(1, 1), (1, 4), (2, 2), (4, 1)] {
+        let fleet = Fleet::new(processes, hands, weighted(&weights)).run(Duration::from_secs(30));
+        let per_weight: Vec<f64> =
+            fleet.served().iter().zip(weights).map(|(served, weight)| served / f64::from(weight)).collect();
+        let mean = per_weight.iter().sum::<f64>() / per_weight.len() as f64;
+        for (share, weight) in per_weight.iter().zip(weights) {
+            assert!((share / mean - 1.0).abs() <= 0.1, "{processes} × {hands}: weight {weight} has {}", share / mean);
+        }
+    }
+}
+
+#[test]
+fn a_weight_far_above_the_others_comes_more_often_and_nobody_starves() {
+    let mut weights = [1; 12];
+    weights[5] = 40;
+    let fleet = Fleet::new(1, 1, weighted(&weights)).run(Duration::from_secs(60));
+    let served = fleet.served();
+    let light = (served.iter().sum::<f64>() - served[5]) / 11.0;
+    assert!((served[5] / light / 40.0 - 1.0).abs() <= 0.1, "{served:?}");
+    assert!(served.iter().all(|one| *one > 0.9 * light), "{served:?}");
+}
+
+#[test]
+fn between_two_turns_of_one_every_other_has_at_most_one() {
+    let mut businesses = weighted(&[1; 6]);
+    businesses.extend((0..6).map(|_| Business::trickling(200.0)));
+    let fleet = Fleet::new(1, 1, businesses).run(Duration::from_secs(10));
+    for flooded in &fleet.businesses[..6] {
+        for pair in flooded.turns.windows(2) {
+            for other in &fleet.businesses {
+                let between = other.turns.iter().filter(|turn| **turn > pair[0] && **turn < pair[1]).count();
+                assert!(between <= 1, "{between} turns between {pair:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn batches_are_short_while_someone_lively_is_about_and_long_otherwise() {
+    let mut businesses = weighted(&[1; 11]);
+    businesses.push(Business::trickling(20.0));
+    let shared = Fleet::new(1, 2, businesses).run(Duration::from_secs(5));
+    let bound = BATCH_TIME_LIVELY.mul_f64(1.2);
+    assert!(shared.businesses.iter().all(|one| one.longest_batch <= bound));
+    // Its jobs are answered within a round: eleven batches by two hands, and the batch it is in.
+    let (flooded, trickling) = (&shared.businesses[0], &shared.businesses[11]);
+    assert!(trickling.served >= 90, "{}", trickling.served);
+    let settled = flooded.turns.windows(2).filter(|pair| pair[0] > SETTLED);
+    let round = settled.map(|pair| pair[1] - pair[0]).max().expect("turns");
+    assert!(round <= BATCH_TIME_LIVELY * 7, "{round:?}");
+
+    let alone = Fleet::new(1, 2, weighted(&[1; 12])).run(Duration::from_secs(5));
+    assert!(alone.businesses.iter().all(|one| one.longest_batch > BATCH_TIME_LIVELY));
+}
+
+#[test]
+fn expensive_jobs_do_not_stretch_their_batches_beyond_bounds() {
+    let mut businesses = weighted(&[1; 8]);
+    businesses[3].job_cost = Duration::from_millis(20);
+    let fleet = Fleet::new(1, 2, businesses).run(Duration::from_secs(60));
+    let late: Vec<_> = fleet.businesses[3].turns.windows(2).skip(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(late.iter().all(|round| *round <= BATCH_TIME_MAX * 8), "{late:?}");
+    let jobs_a_turn = fleet.businesses[3].served / fleet.businesses[3].turns.len();
+    assert!(jobs_a_turn <= 60, "{jobs_a_turn}");
+}
+
+#[test]
+fn one_business_has_one_place_and_idle_processes_leave_it_alone() {
+    let fleet = Fleet::new(8, 1, weighted(&[1])).run(Duration::from_secs(5));
+    let one = &fleet.businesses[0];
+    // 75 ms a batch: the seven others try at most every 32 ms.
+    assert!(fleet.taken <= 5_000 / 32 * 8, "{} tries were wasted", fleet.taken);
+    assert!(one.served as f64 > 0.9 * 5.0 * 500.0 / 0.079, "{}", one.served);
+
+    let mut line = Line::new(2, 500);
+    let now = Instant::now();
+    let ready = [Ready { business: business(0), weight: 1 }];
+    assert!(line.found(&ready, now));
+    assert!(!line.found(&ready, now), "it stands in line");
+    assert!(line.next(now).is_some());
+    assert!(!line.found(&ready, now), "it is being served");
+    assert!(line.next(now).is_none() && !line.is_idle());
+    line.ended(business(0), Served::Taken, STEP, now);
+    assert!(!line.found(&ready, now), "it is left alone for a while");
+    assert!(line.found(&ready, now + TAKEN_FIRST));
+    assert!(line.next(now + TAKEN_FIRST).is_some());
+    line.ended(business(0), Served::BackOff, STEP, now);
+    assert!(!line.found(&ready, now + BACK_OFF / 2));
+    assert!(!line.found(&[], now + BACK_OFF) && line.is_idle());
+    line.forget(business(0));
+    assert!(line.places.is_empty() && line.away.is_empty() && line.weights.iter().all(|count| *count == 0));
+}
+
+#[test]
+fn a_changed_weight_counts_from_the_next_turn() {
+    let mut line = Line::new(1, 100);
+    let now = Instant::now();
+    let found = |line: &mut Line, weight| {
+        line.found(&[Ready { business: business(0), weight: 1 }, Ready { business: business(1), weight }], now)
+    };
+    assert!(found(&mut line, 1));
+    assert_eq!(line.next(now).map(|turn| turn.limit), Some(100));
+    line.ended(business(0), Served::Batch { jobs: 100, has_more: true }, Duration::from_millis(1), now);
+    assert!(!found(&mut line, 4));
+    // The first had a full batch for a weight of 1, so the second may have four before they go on in turns.
+    for _ in 0..4 {
+        assert_eq!(line.next(now), Some(NextTurn { business: business(1), limit: 100 }));
+        line.ended(business(1), Served::Batch { jobs: 100, has_more: true }, Duration::from_millis(1), now);
+    }
+    assert_eq!(line.next(now), Some(NextTurn { business: business(0), limit: 25 }));
+    line.ended(business(0), Served::Batch { jobs: 25, has_more: true }, Duration::from_millis(1), now);
+    assert_eq!(line.next(now), Some(NextTurn { business: business(1), limit: 100 }));
+}
