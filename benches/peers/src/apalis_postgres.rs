@@ -1,0 +1,58 @@
+//! apalis-postgres 1.0: the successor of apalis-sql, polling or woken by NOTIFY, with acknowledgements in batches.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use apalis::layers::WorkerBuilderExt;
+use apalis::prelude::{BoxDynError, Data, TaskBuilder, WorkerBuilder};
+use apalis_postgres::{Config, PostgresStorage, queries};
+use sqlx::PgPool;
+
+use crate::Settings;
+use crate::job::{self, Job};
+use crate::purchase::purchase;
+
+/// The best measured (README.md, "Settings").
+pub const BEST: Settings = Settings { concurrency: 16, prefetch: 200, poll_ms: 20 };
+const QUEUE: &str = "purchase";
+/// Jobs that are pushed in one statement.
+const CHUNK: usize = 5_000;
+/// Connections of the storage itself: fetching, acknowledging, heartbeat.
+const STORAGE_CONNECTIONS: u32 = 4;
+
+pub async fn prepare(url: &str) -> anyhow::Result<()> {
+    let owner = PgPool::connect(url).await?;
+    // Commissary's own migrations stand in the same table.
+    PostgresStorage::<()>::migrations().set_ignore_missing(true).run(&owner).await?;
+    let jobs = job::waiting(&owner).await?;
+    let mut connection = owner.acquire().await?;
+    for chunk in jobs.chunks(CHUNK) {
+        let tasks = chunk.iter().map(|job| Ok(TaskBuilder::new(serde_json::to_vec(job)?).build()));
+        let tasks = tasks.collect::<anyhow::Result<Vec<_>>>()?;
+        queries::push_tasks(&mut *connection, QUEUE, tasks).await.context("cannot fill the queue of apalis-postgres")?;
+    }
+    drop(connection);
+    job::hand_over(&owner).await
+}
+
+pub async fn run(url: &str, settings: Settings) -> anyhow::Result<()> {
+    let storage_pool =
+        sqlx::postgres::PgPoolOptions::new().max_connections(STORAGE_CONNECTIONS).connect(url).await?;
+    let config = Config::default().queue(QUEUE).batch_size(settings.prefetch);
+    let storage: PostgresStorage<Job> = PostgresStorage::new(&storage_pool).with_config(config);
+    let pool = job::task_pool(url, settings.concurrency).await?;
+    let worker = WorkerBuilder::new("purchase")
+        .backend(storage)
+        .data(pool)
+        .concurrency(settings.concurrency)
+        .build(task);
+    worker.run().await?;
+    Ok(())
+}
+
+/// In a task of its own, so that both cores are used: the worker itself is one.
+async fn task(job: Job, pool: Data<PgPool>) -> Result<(), BoxDynError> {
+    let pool = (*pool).clone();
+    tokio::spawn(async move { purchase(&pool, &job).await }).await??;
+    Ok(())
+}
