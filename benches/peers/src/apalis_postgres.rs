@@ -1,6 +1,5 @@
-//! apalis-postgres 1.0: the successor of apalis-sql, polling or woken by NOTIFY, with acknowledgements in batches.
-
-use std::time::Duration;
+//! apalis-postgres 1.0: the successor of apalis-sql. It fetches a batch as soon as the last is handed out, and
+//! acknowledges what ended meanwhile in one statement.
 
 use anyhow::Context;
 use apalis::layers::WorkerBuilderExt;
@@ -38,7 +37,8 @@ pub async fn prepare(url: &str) -> anyhow::Result<()> {
 pub async fn run(url: &str, settings: Settings) -> anyhow::Result<()> {
     let storage_pool =
         sqlx::postgres::PgPoolOptions::new().max_connections(STORAGE_CONNECTIONS).connect(url).await?;
-    let config = Config::default().queue(QUEUE).batch_size(settings.prefetch);
+    // Fetched tasks are this worker's already: locking each once more would write its row a third time.
+    let config = Config::default().queue(QUEUE).batch_size(settings.prefetch).lock_tasks(false);
     let storage: PostgresStorage<Job> = PostgresStorage::new(&storage_pool).with_config(config);
     let pool = job::task_pool(url, settings.concurrency).await?;
     let worker = WorkerBuilder::new("purchase")
