@@ -28,24 +28,22 @@ pub async fn prepare(url: &str) -> anyhow::Result<()> {
     for chunk in jobs.chunks(CHUNK) {
         let tasks = chunk.iter().map(|job| Ok(TaskBuilder::new(serde_json::to_vec(job)?).build()));
         let tasks = tasks.collect::<anyhow::Result<Vec<_>>>()?;
-        queries::push_tasks(&mut *connection, QUEUE, tasks).await.context("cannot fill the queue of apalis-postgres")?;
+        queries::push_tasks(&mut *connection, QUEUE, tasks)
+            .await
+            .context("cannot fill the queue of apalis-postgres")?;
     }
     drop(connection);
     job::hand_over(&owner).await
 }
 
 pub async fn run(url: &str, settings: Settings) -> anyhow::Result<()> {
-    let storage_pool =
-        sqlx::postgres::PgPoolOptions::new().max_connections(STORAGE_CONNECTIONS).connect(url).await?;
+    let storage_pool = sqlx::postgres::PgPoolOptions::new().max_connections(STORAGE_CONNECTIONS).connect(url).await?;
     // Fetched tasks are this worker's already: locking each once more would write its row a third time.
     let config = Config::default().queue(QUEUE).batch_size(settings.prefetch).lock_tasks(false);
     let storage: PostgresStorage<Job> = PostgresStorage::new(&storage_pool).with_config(config);
     let pool = job::task_pool(url, settings.concurrency).await?;
-    let worker = WorkerBuilder::new("purchase")
-        .backend(storage)
-        .data(pool)
-        .concurrency(settings.concurrency)
-        .build(task);
+    let worker =
+        WorkerBuilder::new("purchase").backend(storage).data(pool).concurrency(settings.concurrency).build(task);
     worker.run().await?;
     Ok(())
 }

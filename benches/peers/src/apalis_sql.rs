@@ -40,11 +40,8 @@ pub async fn run(url: &str, settings: Settings) -> anyhow::Result<()> {
         .set_poll_interval(Duration::from_millis(settings.poll_ms));
     let storage: PostgresStorage<Job> = PostgresStorage::new_with_config(storage_pool(url).await?, config);
     let pool = job::task_pool(url, settings.concurrency).await?;
-    let worker = WorkerBuilder::new("purchase")
-        .concurrency(settings.concurrency)
-        .data(pool)
-        .backend(storage)
-        .build_fn(task);
+    let worker =
+        WorkerBuilder::new("purchase").concurrency(settings.concurrency).data(pool).backend(storage).build_fn(task);
     Monitor::new().register(worker).run().await?;
     Ok(())
 }

@@ -60,8 +60,7 @@ pub fn basket(facts: &Facts, request: &Request) -> Result<Basket, Refusal> {
     let (mut items, mut stock) = (Vec::with_capacity(request.lines.len()), BTreeMap::new());
     for line in &request.lines {
         let id = line.product_id;
-        let product =
-            facts.products.get(&id).ok_or_else(|| refusal("unknown_product", format!("no product {id}")))?;
+        let product = facts.products.get(&id).ok_or_else(|| refusal("unknown_product", format!("no product {id}")))?;
         *stock.entry(id).or_default() += i64::from(line.quantity);
         items.push(Item {
             product: id,
