@@ -17,20 +17,16 @@ const logger = new Logger((scope) => {
   return (level, message, meta) => (level === 'error' || level === 'warning' ? log(level, message, meta) : undefined)
 })
 
-async function install() {
+async function open() {
   await runMigrations({ connectionString: databaseUrl(), logger })
-}
-
-async function fill(jobs) {
   const client = new pg.Client({ connectionString: databaseUrl() })
   await client.connect()
-  const specs = jobs.map((job) => ({ identifier: TASK, payload: job }))
-  await client.query(
-    `SELECT count(*) FROM graphile_worker.add_jobs(
-        ARRAY(SELECT json_populate_recordset(null::graphile_worker.job_spec, $1::json)))`,
-    [JSON.stringify(specs)]
-  )
-  await client.end()
+  const add = `SELECT count(*) FROM graphile_worker.add_jobs(
+    ARRAY(SELECT json_populate_recordset(null::graphile_worker.job_spec, $1::json)))`
+  return {
+    fill: (jobs) => client.query(add, [JSON.stringify(jobs.map((job) => ({ identifier: TASK, payload: job })))]),
+    close: () => client.end()
+  }
 }
 
 async function start() {
@@ -52,4 +48,4 @@ async function start() {
   })
 }
 
-await main({ install, fill, table: 'graphile_worker._private_jobs', start, processes: settings.processes })
+await main({ open, table: 'graphile_worker._private_jobs', start, processes: settings.processes })

@@ -16,19 +16,15 @@ function connect(options) {
   return boss
 }
 
-async function install() {
+async function open() {
   const boss = connect({ supervise: false })
   await boss.start()
   // A table of its own keeps the queue apart, as pg-boss advises for a large one.
   await boss.createQueue(QUEUE, { partition: true })
-  await boss.stop({ graceful: false })
-}
-
-async function fill(jobs) {
-  const boss = connect({ supervise: false })
-  await boss.start()
-  await boss.insert(QUEUE, jobs.map((data) => ({ data })))
-  await boss.stop({ graceful: false })
+  return {
+    fill: (jobs) => boss.insert(QUEUE, jobs.map((data) => ({ data }))),
+    close: () => boss.stop({ graceful: false })
+  }
 }
 
 async function start() {
@@ -48,4 +44,4 @@ async function start() {
   })
 }
 
-await main({ install, fill, table: 'pgboss.job', start, processes: settings.processes })
+await main({ open, table: 'pgboss.job', start, processes: settings.processes })

@@ -3,16 +3,16 @@ import cluster from 'node:cluster'
 import pg from 'pg'
 import { databaseUrl, sql } from './textbook.mjs'
 
-/** Jobs that are copied in one statement. */
+/** Jobs that are copied at a time. */
 const CHUNK = 5_000
 
 /**
- * `fill(jobs)` is given the waiting jobs in chunks, after `install`; `start()` begins to work.
- * `table` is where the peer keeps its jobs.
+ * `open()` makes the queue's schema and gives `fill(jobs)` and `close()`; `table` is where the peer keeps its jobs;
+ * `start()` begins to work.
  */
-export async function main({ install, fill, table, start, processes }) {
+export async function main({ open, table, start, processes }) {
   const command = process.argv[2]
-  if (command === 'prepare') await prepare({ install, fill, table })
+  if (command === 'prepare') await prepare(open, table)
   else if (command === 'run') await run(start, processes)
   else {
     console.error(`usage: ${process.argv[1]} prepare|run (with DATABASE_URL set)`)
@@ -20,7 +20,8 @@ export async function main({ install, fill, table, start, processes }) {
   }
 }
 
-async function prepare({ install, fill, table }) {
+/** Copies the jobs that wait with commissary into the peer's queue, and empties commissary's. */
+async function prepare(open, table) {
   const client = new pg.Client({ connectionString: databaseUrl() })
   await client.connect()
   const { rows: unfit } = await client.query(sql('unfit'))
@@ -28,11 +29,16 @@ async function prepare({ install, fill, table }) {
   if (refused.length > 0) {
     throw new Error(`${refused.join(', ')} ask for rules that this benchmark does not judge: use the standard workload`)
   }
-  await install()
-  const { rows } = await client.query(sql('waiting_jobs'))
-  for (let first = 0; first < rows.length; first += CHUNK) {
-    await fill(rows.slice(first, first + CHUNK).map((row) => row.job))
+  const queue = await open()
+  await client.query('BEGIN')
+  await client.query(`DECLARE waiting CURSOR FOR ${sql('waiting_jobs')}`)
+  for (;;) {
+    const { rows } = await client.query(`FETCH ${CHUNK} FROM waiting`)
+    if (rows.length === 0) break
+    await queue.fill(rows.map((row) => row.job))
   }
+  await client.query('COMMIT')
+  await queue.close()
   await client.query('TRUNCATE commissary.jobs')
   await client.query(`VACUUM (ANALYZE) ${table}`)
   await client.end()

@@ -5,14 +5,17 @@ use anyhow::Context;
 use apalis::layers::WorkerBuilderExt;
 use apalis::prelude::{BoxDynError, Data, TaskBuilder, WorkerBuilder};
 use apalis_postgres::{Config, PostgresStorage, queries};
+use futures::TryStreamExt;
+use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::Settings;
 use crate::job::{self, Job};
 use crate::purchase::purchase;
+use crate::statement::sql;
 
 /// The best measured (README.md, "Settings").
-pub const BEST: Settings = Settings { concurrency: 16, prefetch: 200, poll_ms: 20 };
+pub const BEST: Settings = Settings { concurrency: 16, prefetch: 200, poll_ms: None };
 const QUEUE: &str = "purchase";
 /// Jobs that are pushed in one statement.
 const CHUNK: usize = 5_000;
@@ -23,16 +26,17 @@ pub async fn prepare(url: &str) -> anyhow::Result<()> {
     let owner = PgPool::connect(url).await?;
     // Commissary's own migrations stand in the same table.
     PostgresStorage::<()>::migrations().set_ignore_missing(true).run(&owner).await?;
-    let jobs = job::waiting(&owner).await?;
+    job::check(&owner).await?;
     let mut connection = owner.acquire().await?;
-    for chunk in jobs.chunks(CHUNK) {
-        let tasks = chunk.iter().map(|job| Ok(TaskBuilder::new(serde_json::to_vec(job)?).build()));
+    let waiting = sqlx::query_scalar::<_, Value>(sql!("waiting_jobs")).fetch(&owner);
+    let mut chunks = waiting.try_chunks(CHUNK);
+    while let Some(jobs) = chunks.try_next().await? {
+        let tasks = jobs.iter().map(|job| Ok(TaskBuilder::new(serde_json::to_vec(job)?).build()));
         let tasks = tasks.collect::<anyhow::Result<Vec<_>>>()?;
-        queries::push_tasks(&mut *connection, QUEUE, tasks)
-            .await
-            .context("cannot fill the queue of apalis-postgres")?;
+        let pushed = queries::push_tasks(&mut *connection, QUEUE, tasks).await;
+        pushed.context("cannot fill the queue of apalis-postgres")?;
     }
-    drop(connection);
+    drop((chunks, connection));
     job::hand_over(&owner).await
 }
 

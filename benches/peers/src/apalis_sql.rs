@@ -7,14 +7,15 @@ use apalis_0_7::layers::WorkerBuilderExt;
 use apalis_0_7::prelude::{Data, Error, Monitor, WorkerBuilder, WorkerFactoryFn};
 use apalis_sql::Config;
 use apalis_sql::postgres::{PgPool as StoragePool, PostgresStorage};
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::Settings;
 use crate::job::{self, Job};
 use crate::purchase::purchase;
+use crate::statement::sql;
 
 /// The best measured (README.md, "Settings").
-pub const BEST: Settings = Settings { concurrency: 16, prefetch: 200, poll_ms: 20 };
+pub const BEST: Settings = Settings { concurrency: 16, prefetch: 200, poll_ms: Some(20) };
 const NAMESPACE: &str = "purchase";
 /// Connections of the storage itself: one loop, and its heartbeat.
 const STORAGE_CONNECTIONS: u32 = 4;
@@ -24,20 +25,18 @@ pub async fn prepare(url: &str) -> anyhow::Result<()> {
     // Commissary's own migrations stand in the same table.
     PostgresStorage::<()>::migrations().set_ignore_missing(true).run(&storage).await?;
     let owner = PgPool::connect(url).await?;
-    let jobs = job::waiting(&owner).await?;
-    sqlx::query("SELECT count(apalis.push_job($1, u.job::json)) FROM unnest($2::jsonb[]) WITH ORDINALITY u (job, no)")
-        .bind(NAMESPACE)
-        .bind(&jobs)
-        .execute(&owner)
-        .await
-        .context("cannot fill the queue of apalis-sql")?;
+    job::check(&owner).await?;
+    let push = format!("SELECT count(apalis.push_job($1, w.job::json)) FROM ({}) w", sql!("waiting_jobs"));
+    let pushed = sqlx::query(AssertSqlSafe(push)).bind(NAMESPACE).execute(&owner).await;
+    pushed.context("cannot fill the queue of apalis-sql")?;
     job::hand_over(&owner).await
 }
 
 pub async fn run(url: &str, settings: Settings) -> anyhow::Result<()> {
-    let config = Config::new(NAMESPACE)
-        .set_buffer_size(settings.prefetch)
-        .set_poll_interval(Duration::from_millis(settings.poll_ms));
+    let mut config = Config::new(NAMESPACE).set_buffer_size(settings.prefetch);
+    if let Some(poll_ms) = settings.poll_ms {
+        config = config.set_poll_interval(Duration::from_millis(poll_ms));
+    }
     let storage: PostgresStorage<Job> = PostgresStorage::new_with_config(storage_pool(url).await?, config);
     let pool = job::task_pool(url, settings.concurrency).await?;
     let worker =

@@ -59,11 +59,11 @@ pub async fn task_pool(url: &str, connections: usize) -> anyhow::Result<PgPool> 
     Ok(PgPoolOptions::new().max_connections(connections).connect_with(options).await?)
 }
 
-/// The waiting jobs, the businesses taking turns.
+/// Refuses a catalogue or a queue that asks for rules which the task does not judge.
 ///
 /// # Errors
-/// If something in the catalogue or the queue asks for rules that the task does not judge.
-pub async fn waiting(owner: &PgPool) -> anyhow::Result<Vec<Value>> {
+/// If there is any such row; the message counts them.
+pub async fn check(owner: &PgPool) -> anyhow::Result<()> {
     let unfit: Vec<(String, i64)> = sqlx::query_as(sql!("unfit")).fetch_all(owner).await?;
     let refused: Vec<String> =
         unfit.into_iter().filter(|(_, rows)| *rows > 0).map(|(what, rows)| format!("{rows} of {what}")).collect();
@@ -71,7 +71,7 @@ pub async fn waiting(owner: &PgPool) -> anyhow::Result<Vec<Value>> {
         let refused = refused.join(", ");
         bail!("{refused} ask for rules that this benchmark does not judge: use the standard workload");
     }
-    Ok(sqlx::query_scalar(sql!("waiting_jobs")).fetch_all(owner).await?)
+    Ok(())
 }
 
 /// Empties commissary's own queue, and gives the peer's a vacuum and statistics.

@@ -21,20 +21,20 @@ use tokio::signal::unix::{SignalKind, signal};
 #[derive(Parser)]
 #[command(about = "The benchmark's purchase on apalis's stock SQL storages")]
 struct Arguments {
-    /// Which storage.
+    /// Which storage
     peer: Peer,
     #[command(subcommand)]
     command: Command,
-    /// The database: migrated by commissary, with the standard workload and its jobs.
+    /// The database: migrated by commissary, with the standard workload and its jobs
     #[arg(long, env, global = true, hide_env_values = true)]
     database_url: Option<String>,
-    /// Tasks at a time; the best measured, if not given.
+    /// Tasks at a time; the best measured, if not given
     #[arg(long, env = "PEER_CONCURRENCY", global = true)]
     concurrency: Option<usize>,
-    /// Jobs that the storage fetches at once.
+    /// Jobs that the storage fetches at once
     #[arg(long, env = "PEER_PREFETCH", global = true)]
     prefetch: Option<usize>,
-    /// Milliseconds between two polls.
+    /// Milliseconds between two polls, of a storage that polls by the clock
     #[arg(long, env = "PEER_POLL_MS", global = true)]
     poll_ms: Option<u64>,
 }
@@ -49,9 +49,9 @@ enum Peer {
 
 #[derive(Clone, Copy, Subcommand)]
 enum Command {
-    /// Make the storage's schema and copy the waiting jobs into its queue.
+    /// Make the storage's schema and copy the waiting jobs into its queue
     Prepare,
-    /// Work until SIGTERM.
+    /// Work until SIGTERM
     Run,
 }
 
@@ -62,8 +62,8 @@ struct Settings {
     concurrency: usize,
     /// Jobs that the storage fetches at once.
     prefetch: usize,
-    /// Milliseconds between two polls.
-    poll_ms: u64,
+    /// Milliseconds between two polls, of a storage that polls by the clock.
+    poll_ms: Option<u64>,
 }
 
 #[tokio::main]
@@ -77,7 +77,7 @@ async fn main() -> anyhow::Result<()> {
     let settings = Settings {
         concurrency: arguments.concurrency.unwrap_or(best.concurrency),
         prefetch: arguments.prefetch.unwrap_or(best.prefetch),
-        poll_ms: arguments.poll_ms.unwrap_or(best.poll_ms),
+        poll_ms: arguments.poll_ms.or(best.poll_ms),
     };
     // Ends at once: what is in flight rolls back, as when a process is killed, and nothing waits for a batch to end.
     let mut terminated = signal(SignalKind::terminate())?;
