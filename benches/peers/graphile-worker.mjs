@@ -4,11 +4,12 @@ import pg from 'pg'
 import { main, setting } from './program.mjs'
 import { databaseUrl, purchase, taskPool } from './textbook.mjs'
 
+/** The best measured (README.md, "Settings"). */
 const settings = {
   processes: setting('PROCESSES', 1),
-  concurrentJobs: setting('CONCURRENCY', 16),
+  concurrentJobs: setting('CONCURRENCY', 8),
   localQueueSize: setting('PREFETCH', 200),
-  completeJobBatchDelayMs: setting('COMPLETE_BATCH_MS', 50)
+  completeJobBatchDelayMs: setting('COMPLETE_BATCH_MS', 250)
 }
 const TASK = 'purchase'
 

@@ -3,10 +3,11 @@ import { PgBoss } from 'pg-boss'
 import { main, setting } from './program.mjs'
 import { databaseUrl, purchase, taskPool } from './textbook.mjs'
 
+/** The best measured (README.md, "Settings"). */
 const settings = {
   processes: setting('PROCESSES', 1),
-  workers: setting('CONCURRENCY', 16),
-  batchSize: setting('PREFETCH', 50)
+  workers: setting('CONCURRENCY', 8),
+  batchSize: setting('PREFETCH', 200)
 }
 const QUEUE = 'purchase'
 

@@ -15,7 +15,7 @@ use crate::purchase::purchase;
 use crate::statement::sql;
 
 /// The best measured (README.md, "Settings").
-pub const BEST: Settings = Settings { concurrency: 16, prefetch: 200, poll_ms: None };
+pub const BEST: Settings = Settings { concurrency: 8, prefetch: 1_000, poll_ms: None };
 const QUEUE: &str = "purchase";
 /// Jobs that are pushed in one statement.
 const CHUNK: usize = 5_000;

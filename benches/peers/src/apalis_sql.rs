@@ -15,7 +15,7 @@ use crate::purchase::purchase;
 use crate::statement::sql;
 
 /// The best measured (README.md, "Settings").
-pub const BEST: Settings = Settings { concurrency: 16, prefetch: 200, poll_ms: Some(20) };
+pub const BEST: Settings = Settings { concurrency: 8, prefetch: 1_000, poll_ms: Some(20) };
 const NAMESPACE: &str = "purchase";
 /// Connections of the storage itself: one loop, and its heartbeat.
 const STORAGE_CONNECTIONS: u32 = 4;
