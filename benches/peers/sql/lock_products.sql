@@ -1,0 +1,5 @@
+-- lock_products: what is bought, by id.
+SELECT p.product_id, p.price, p.tax_rate, p.stock, p.is_active
+FROM commissary.products p WHERE p.business_id = $1 AND p.product_id = ANY ($2)
+ORDER BY p.product_id
+FOR NO KEY UPDATE
