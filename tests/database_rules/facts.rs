@@ -46,7 +46,7 @@ pub const ORDERS: &[(&str, &str, &str)] = &[
 
 /// The other facts.
 pub const FACTS: &[Rule] = &[
-    ("a second order of one id", "INSERT INTO commissary.orders SELECT * FROM commissary.orders WHERE order_id = '@d3'", UNIQUE),
+    ("a second order of one id", "INSERT INTO commissary.orders (@order) SELECT @order FROM commissary.orders WHERE order_id = '@d3'", UNIQUE),
     ("a line that is not quantity × price", "INSERT INTO commissary.order_items VALUES ('@a', '@d3', 2, '@b1', 2, 10, 0, 10)", CHECK),
     ("a line of 0 pieces", "INSERT INTO commissary.order_items VALUES ('@a', '@d3', 2, '@b1', 0, 10, 0, 0)", CHECK),
     ("line 0", "INSERT INTO commissary.order_items VALUES ('@a', '@d3', 0, '@b1', 1, 10, 0, 10)", CHECK),
@@ -68,28 +68,52 @@ pub const FACTS: &[Rule] = &[
     ("an entry of a refund of another order", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d1', '@c1', 2, 1, 1, true, now(), '@51', '@aa');
         INSERT INTO commissary.credit_ledger (business_id, customer_id, created_at, period_id, job_id, seq, kind, amount, balance_before,
             balance_after, credit_limit, order_id, refund_id) VALUES ('@a', '@c2', now(), '@51', '@aa', 3, 'refund', -1, 10, 9, 50, '@d3', '@7f')", FOREIGN_KEY),
-    ("a second reversal of a refund", "INSERT INTO commissary.subsidy_ledger SELECT (jsonb_populate_record(l, '{\"entry_id\": \"@5f\"}')).*
-        FROM commissary.subsidy_ledger l WHERE entry_id = '@56'", UNIQUE),
+    ("a charge of another customer's order", "INSERT INTO commissary.orders (business_id, order_id, customer_id, placed_at, job_id, total, subsidy,
+            payable, period_id, idempotency_key) VALUES ('@a', '@df', '@c1', now(), '@aa', 1, 0, 1, '@51', 'k');
+        INSERT INTO commissary.credit_ledger (business_id, customer_id, created_at, period_id, job_id, seq, kind, amount, balance_before,
+            balance_after, credit_limit, order_id) VALUES ('@a', '@c2', now(), '@51', '@aa', 3, 'charge', 1, 10, 11, 50, '@df')", FOREIGN_KEY),
+    ("a charge in another period than its order", "INSERT INTO commissary.settlement_periods VALUES ('@a', '@5a', '2026-11', 'open');
+        INSERT INTO commissary.orders (business_id, order_id, customer_id, placed_at, job_id, total, subsidy,
+            payable, period_id, idempotency_key) VALUES ('@a', '@df', '@c2', now(), '@aa', 1, 0, 1, '@51', 'k');
+        INSERT INTO commissary.credit_ledger (business_id, customer_id, created_at, period_id, job_id, seq, kind, amount, balance_before,
+            balance_after, credit_limit, order_id) VALUES ('@a', '@c2', now(), '@5a', '@aa', 3, 'charge', 1, 10, 11, 50, '@df')", FOREIGN_KEY),
+    ("a payment in an unknown period", "INSERT INTO commissary.credit_ledger (business_id, customer_id, created_at, period_id, job_id, seq, kind,
+            amount, balance_before, balance_after, credit_limit) VALUES ('@a', '@c2', now(), '@5f', '@aa', 3, 'payment', -1, 10, 9, 50)", FOREIGN_KEY),
+    ("a first entry of an unknown customer", "INSERT INTO commissary.credit_ledger (business_id, customer_id, created_at, period_id, job_id, seq, kind,
+            amount, balance_before, balance_after, credit_limit) VALUES ('@a', '@cf', now(), '@51', '@aa', 1, 'payment', -1, 0, -1, 50)", FOREIGN_KEY),
+    ("a subsidy of another customer's order", "INSERT INTO commissary.orders (business_id, order_id, customer_id, placed_at, job_id, total, subsidy,
+            payable, period_id, idempotency_key) VALUES ('@a', '@df', '@c1', now(), '@aa', 5, 5, 0, '@51', 'k');
+        INSERT INTO commissary.subsidy_ledger (@subsidy) SELECT @subsidy FROM (SELECT (jsonb_populate_record(l,
+            '{\"entry_id\": \"@5f\", \"order_id\": \"@df\", \"customer_id\": \"@c9\"}')).*
+        FROM commissary.subsidy_ledger l WHERE entry_id = '@59') n", FOREIGN_KEY),
+    ("an order of an organization that is not there", "INSERT INTO commissary.orders (business_id, order_id, customer_id, placed_at, job_id,
+            total, subsidy, payable, organization_id, period_id, idempotency_key)
+            VALUES ('@a', '@df', '@c1', now(), '@aa', 1, 0, 1, '@ef', '@51', 'k')", FOREIGN_KEY),
+    ("an order of an office without its organization", "INSERT INTO commissary.orders (business_id, order_id, customer_id, placed_at, job_id,
+            total, subsidy, payable, outlet_id, office_id, period_id, idempotency_key)
+            VALUES ('@a', '@df', '@c1', now(), '@aa', 1, 0, 1, '@01', '@f1', '@51', 'k')", CHECK),
+    ("a second reversal of a refund", "INSERT INTO commissary.subsidy_ledger (@subsidy) SELECT @subsidy FROM (SELECT (jsonb_populate_record(l, '{\"entry_id\": \"@5f\"}')).*
+        FROM commissary.subsidy_ledger l WHERE entry_id = '@56') n", UNIQUE),
     ("a reversal of a refund of another order", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d3', '@c2', 2, 0, 2, true, now(), '@51', '@aa');
-        INSERT INTO commissary.subsidy_ledger SELECT (jsonb_populate_record(l, '{\"entry_id\": \"@5f\", \"refund_id\": \"@7f\"}')).*
-        FROM commissary.subsidy_ledger l WHERE entry_id = '@56'", FOREIGN_KEY),
+        INSERT INTO commissary.subsidy_ledger (@subsidy) SELECT @subsidy FROM (SELECT (jsonb_populate_record(l, '{\"entry_id\": \"@5f\", \"refund_id\": \"@7f\"}')).*
+        FROM commissary.subsidy_ledger l WHERE entry_id = '@56') n", FOREIGN_KEY),
     ("an overrun budget", "UPDATE commissary.subsidy_budgets SET budget_used = 1000.01 WHERE program_id = '@91'", CHECK),
     ("a budget's use below zero", "UPDATE commissary.subsidy_budgets SET budget_used = -0.01 WHERE program_id = '@91'", CHECK),
     ("a budget's use of NaN", "UPDATE commissary.subsidy_budgets SET budget_used = 'NaN' WHERE program_id = '@91'", CHECK),
     ("a total below the use", "UPDATE commissary.subsidy_budgets SET total_budget = 1 WHERE program_id = '@91'", CHECK),
     ("a lifetime that starts late", "INSERT INTO commissary.subsidy_budgets VALUES ('@a', '@94', 'lifetime', '2026-10-01', 1, 0)", CHECK),
-    ("a second subsidy of an order", "INSERT INTO commissary.subsidy_ledger SELECT (jsonb_populate_record(l, '{\"entry_id\": \"@5f\"}')).*
-        FROM commissary.subsidy_ledger l WHERE entry_id = '@59'", UNIQUE),
-    ("a subsidy of zero", "INSERT INTO commissary.subsidy_ledger SELECT (jsonb_populate_record(l, '{\"entry_id\": \"@5f\", \"applied_amount\": 0}')).*
-        FROM commissary.subsidy_ledger l WHERE entry_id = '@59'", CHECK),
-    ("a subsidy from no budget", "INSERT INTO commissary.subsidy_ledger SELECT (jsonb_populate_record(l, '{\"entry_id\": \"@5f\", \"order_id\": \"@d3\",
-        \"program_id\": \"@9f\"}')).* FROM commissary.subsidy_ledger l WHERE entry_id = '@59'", FOREIGN_KEY),
-    ("a negative subsidy without its refund", "INSERT INTO commissary.subsidy_ledger SELECT (jsonb_populate_record(l, '{\"entry_id\": \"@5f\",
-        \"applied_amount\": -1}')).* FROM commissary.subsidy_ledger l WHERE entry_id = '@59'", CHECK),
-    ("more returned to the budget than taken back", "INSERT INTO commissary.subsidy_ledger SELECT (jsonb_populate_record(l, '{\"entry_id\": \"@5f\",
-        \"returned_to_budget\": 5.01}')).* FROM commissary.subsidy_ledger l WHERE entry_id = '@56'", CHECK),
-    ("a snapshot that is no object", "INSERT INTO commissary.subsidy_ledger SELECT (jsonb_populate_record(l, '{\"entry_id\": \"@5f\", \"order_id\": \"@d3\",
-        \"program_snapshot\": []}')).* FROM commissary.subsidy_ledger l WHERE entry_id = '@59'", CHECK),
+    ("a second subsidy of an order", "INSERT INTO commissary.subsidy_ledger (@subsidy) SELECT @subsidy FROM (SELECT (jsonb_populate_record(l, '{\"entry_id\": \"@5f\"}')).*
+        FROM commissary.subsidy_ledger l WHERE entry_id = '@59') n", UNIQUE),
+    ("a subsidy of zero", "INSERT INTO commissary.subsidy_ledger (@subsidy) SELECT @subsidy FROM (SELECT (jsonb_populate_record(l, '{\"entry_id\": \"@5f\", \"applied_amount\": 0}')).*
+        FROM commissary.subsidy_ledger l WHERE entry_id = '@59') n", CHECK),
+    ("a subsidy from no budget", "INSERT INTO commissary.subsidy_ledger (@subsidy) SELECT @subsidy FROM (SELECT (jsonb_populate_record(l, '{\"entry_id\": \"@5f\", \"order_id\": \"@d3\",
+        \"program_id\": \"@9f\"}')).* FROM commissary.subsidy_ledger l WHERE entry_id = '@59') n", FOREIGN_KEY),
+    ("a negative subsidy without its refund", "INSERT INTO commissary.subsidy_ledger (@subsidy) SELECT @subsidy FROM (SELECT (jsonb_populate_record(l, '{\"entry_id\": \"@5f\",
+        \"applied_amount\": -1}')).* FROM commissary.subsidy_ledger l WHERE entry_id = '@59') n", CHECK),
+    ("more returned to the budget than taken back", "INSERT INTO commissary.subsidy_ledger (@subsidy) SELECT @subsidy FROM (SELECT (jsonb_populate_record(l, '{\"entry_id\": \"@5f\",
+        \"returned_to_budget\": 5.01}')).* FROM commissary.subsidy_ledger l WHERE entry_id = '@56') n", CHECK),
+    ("a snapshot that is no object", "INSERT INTO commissary.subsidy_ledger (@subsidy) SELECT @subsidy FROM (SELECT (jsonb_populate_record(l, '{\"entry_id\": \"@5f\", \"order_id\": \"@d3\",
+        \"program_snapshot\": []}')).* FROM commissary.subsidy_ledger l WHERE entry_id = '@59') n", CHECK),
     ("a movement of nothing", "INSERT INTO commissary.stock_movements (business_id, product_id, kind, delta, reason, job_id) VALUES ('@a', '@b1', 'adjustment', 0, 'x', '@aa')", CHECK),
     ("a receipt that takes", "INSERT INTO commissary.stock_movements (business_id, product_id, kind, delta, reason, job_id) VALUES ('@a', '@b1', 'receipt', -1, 'x', '@aa')", CHECK),
     ("an adjustment without its job", "INSERT INTO commissary.stock_movements (business_id, product_id, kind, delta, reason) VALUES ('@a', '@b1', 'adjustment', 1, 'x')", CHECK),

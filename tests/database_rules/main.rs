@@ -42,10 +42,20 @@ const FACT_TABLES: &[&str] = &[
     "job_results",
 ];
 
+/// The columns of a copied row that are not generated.
+fn with_columns(sql: &str) -> String {
+    const SUBSIDY: &str = "business_id, entry_id, order_id, customer_id, program_id, budget_period, period_start,
+        applied_amount, returned_to_budget, program_snapshot, evaluation, created_at, refund_id, period_id, job_id";
+    const ORDER: &str =
+        "business_id, order_id, customer_id, outlet_id, total, subsidy, payable, placed_at, organization_id,
+        office_id, team_id, period_id, job_id, idempotency_key";
+    sql.replace("@subsidy", SUBSIDY).replace("@order", ORDER)
+}
+
 fn rules() -> Vec<(String, String, &'static str)> {
     let plain = [catalogue::REFERENCES, catalogue::CATALOGUE, facts::FACTS, facts::QUEUE].concat();
     let mut rules: Vec<(String, String, &str)> =
-        plain.into_iter().map(|(name, sql, state)| (name.to_owned(), sql.to_owned(), state)).collect();
+        plain.into_iter().map(|(name, sql, state)| (name.to_owned(), with_columns(sql), state)).collect();
     rules.extend(catalogue::PROGRAMS.iter().map(|(name, change)| {
         let sql = format!("UPDATE commissary.subsidy_programs SET {change} WHERE program_id = '@91'");
         (format!("a program: {name}"), sql, CHECK)
