@@ -15,6 +15,11 @@ pub use startup::{UnsafeServer, check_worker_server};
 use crate::config::{DatabaseSettings, SecretUrl};
 use crate::ids::BusinessId;
 
+/// A session keeps its plans, those of foreign-key checks included, and a plan that was made while tables were nearly empty
+/// reads every row of a business once they are not (all indexes begin with the business, so they tie). A new session a
+/// minute costs about 10 ms and forgets such plans as early as autovacuum would at best.
+const CONNECTION_LIFETIME: Duration = Duration::from_secs(60);
+
 /// As which of the system's roles a connection acts (FAULTS, "Roles").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -64,6 +69,7 @@ pub async fn connect(settings: &DatabaseSettings, role: Role, connections_max: u
     let options = connect_options(settings, role)?;
     let pool = PgPoolOptions::new()
         .max_connections(connections_max)
+        .max_lifetime(CONNECTION_LIFETIME)
         .acquire_timeout(Duration::from_millis(settings.acquire_timeout_ms))
         // A cancelled `begin()` can leave the next borrower inside a stale transaction (sqlx 0.9.0: 108 of 1,500 trials
         // lost an acknowledged insert); with this hook 0 of 1,500.
