@@ -9,8 +9,9 @@ use super::{Hand, Rota};
 use crate::config::Settings;
 use crate::db::{self, Role};
 
-/// Connections.
-pub(super) const CONCURRENCY: u32 = 6;
+/// Connections: two a core, so that the cores have work while commits are flushed. Sweeps of 2 to 6 on a busy machine
+/// showed no clear best; `--concurrency` sets another.
+pub(super) const CONCURRENCY: u32 = 4;
 
 struct Caller(Rota);
 
