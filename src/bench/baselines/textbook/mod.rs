@@ -18,9 +18,9 @@ use crate::domain::effects::Effects;
 use crate::domain::outcome::Decision;
 use crate::ids::BusinessId;
 
-/// Connections: two a core, so that the cores have work while commits are flushed. Sweeps of 2 to 6 on a busy machine
-/// showed no clear best; `--concurrency` sets another.
-pub(super) const CONCURRENCY: u32 = 4;
+/// Connections. More of them fight for the few pages that hold queues and budgets: server and client together took
+/// 1,728 µs a purchase and 863/s with 3, 1,644 µs and 664/s with 2, 2,803 µs with 4 (two busy cores, short runs).
+pub(super) const CONCURRENCY: u32 = 3;
 
 struct Clerk(Rota);
 
