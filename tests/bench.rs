@@ -6,7 +6,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-const TINY: [&str; 8] = ["--seconds", "2", "--runs", "1", "--businesses", "2", "--customers", "20"];
+const TINY: [&str; 8] = ["--seconds", "30", "--runs", "1", "--businesses", "2", "--customers", "20"];
 
 async fn bench(arguments: &[&str]) -> Output {
     let database = support::empty_database().await;

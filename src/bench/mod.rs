@@ -64,7 +64,12 @@ impl Bench {
     /// # Errors
     /// If the server, the schema or a contender fails, or a contender's results are wrong.
     pub async fn run(&self, scenario: &'static Scenario) -> anyhow::Result<Report> {
-        let found = (scenario.run)(self).await;
+        let found = tokio::select! {
+            found = (scenario.run)(self) => found,
+            interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Into::into).and_then(|()| {
+                Err(anyhow::anyhow!("interrupted; its databases are removed"))
+            }),
+        };
         self.server.drop_all().await?;
         let settings = self.server.settings().await?;
         Ok(Report::new(scenario, self, found?, settings))

@@ -8,6 +8,9 @@ use super::server::Database;
 use super::workload::Workload;
 use crate::demo::Program;
 
+/// The purchases of each customer that make a past.
+const PAST_PER_CUSTOMER: u32 = 10;
+
 /// A filled database; nobody works in it.
 #[derive(Debug)]
 pub struct Template {
@@ -39,6 +42,16 @@ impl Template {
         (bench.say)(&format!("filling a template: {workload}"));
         let database = Self::catalogue(bench, workload).await?;
         Self::fill(bench, database, workload, 0).await
+    }
+
+    /// Likewise, with a past that is long enough for plans and statistics to have settled: a plan of the first seconds, made
+    /// for empty tables, would cost those most who do the least per statement.
+    ///
+    /// # Errors
+    /// Likewise, or if the worker fails.
+    pub async fn warm(bench: &Bench, workload: Workload) -> anyhow::Result<Self> {
+        let past = workload.businesses.saturating_mul(workload.customers).saturating_mul(PAST_PER_CUSTOMER);
+        Self::grown(bench, workload, past.min(workload.purchases)).await
     }
 
     /// Likewise, after so many orders that are there already, decided by the worker itself.

@@ -4,18 +4,36 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use super::Ended;
 use crate::bench::{Bench, Contender, Options, Report, Scenario, Workload, contender, plot, scenarios};
 use crate::cluster::Cluster;
 use crate::config::Settings;
 
+const MORE: &str = "\
+Each contender works as a process of its own on a copy of one filled database, in turn with the others (A B C, A B C …), over
+a checkpoint in the middle of each run; what it did is checked after each run. Printed are the medians of all runs and the
+median of the ratios run by run: on a machine that does other things only the ratios mean anything.
+
+A figure counts if 99% of the purchases had a subsidy, runs lasted 60 s or more, the queue did not run empty, and it is the
+median of 5 runs or more. What does not count is said to.
+
+Without DATABASE_URL a private server is started and removed; with it, databases commissary_bench_… are made on that server,
+whose login must be a superuser, and removed. WAL and the server's processor time are the whole server's. Processor time
+needs /proc, and a server on this machine.
+
+  commissary bench --plot curves.svg                        the standard workload, about half an hour
+  commissary bench --seconds 5 --runs 1                     a glance
+  commissary bench hot --json > hot.json                    another scenario
+  commissary bench --external 'pg-boss=node benches/boss.js'  another program beside ours";
+
 /// The arguments of `bench`; the default sizes are the standard workload.
 #[derive(Debug, Args)]
+#[command(after_long_help = MORE)]
 pub struct BenchArgs {
     /// What to measure
-    #[arg(default_value = "throughput", value_parser = PossibleValuesParser::new(scenarios::ALL.iter().map(|scenario| scenario.name)))]
+    #[arg(default_value = "throughput", value_parser = PossibleValuesParser::new(values()))]
     scenario: String,
     /// How long each run lasts; figures count from 60 on
     #[arg(long, default_value_t = 60.0, value_name = "SECONDS", value_parser = seconds)]
@@ -63,6 +81,10 @@ pub struct BenchArgs {
     /// Draw results a second over time
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
+}
+
+fn values() -> impl Iterator<Item = PossibleValue> {
+    scenarios::ALL.iter().map(|scenario| PossibleValue::new(scenario.name).help(scenario.about))
 }
 
 /// Shorter than that a contender has hardly started.

@@ -27,7 +27,7 @@ const POOL_CONNECTIONS_MAX: u32 = 16;
 // Each test binary uses another part of this module; naming the rest here keeps it from being dead code in the others.
 const _: () = {
     let _ = (TestDatabase::pool, TestDatabase::settings, TestDatabase::commissary, TestDatabase::login);
-    let _ = (empty_database, TestDatabase::url);
+    let _ = (database, empty_database, TestDatabase::url);
 };
 
 /// A database of its own, removed at the end, with the logins made for it.

@@ -15,7 +15,7 @@ use crate::config::Settings;
 use crate::db::{self, Role};
 use crate::engine::{Engine, PreparedBatch};
 
-/// Connections.
+/// Connections: one more than two cores, so that both have work while a commit is flushed.
 pub(super) const CONCURRENCY: u32 = 3;
 /// Purchases a transaction, as the worker's default.
 const BATCH_SIZE: usize = 500;

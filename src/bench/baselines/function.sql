@@ -10,6 +10,7 @@ DECLARE
     buyer record;
     account record;
     basket record;
+    products uuid[];
     offer record;
     owned record;
     period uuid;
@@ -71,21 +72,20 @@ BEGIN
         WHERE k.business_id = business AND k.program_id IN (SELECT p.program_id FROM commissary.subsidy_programs p
             WHERE p.business_id = business AND p.organization_id = buyer.organization_id AND p.is_active)
         ORDER BY k.program_id, k.budget_period, k.period_start FOR NO KEY UPDATE;
-    PERFORM FROM commissary.products p
-        WHERE p.business_id = business AND p.product_id IN (
-            SELECT (l ->> 'product_id')::uuid FROM jsonb_array_elements(job.payload -> 'lines') l)
-        ORDER BY p.product_id FOR NO KEY UPDATE;
-
-    SELECT array_agg(b.no) AS line_nos, array_agg(b.product_id) AS products, array_agg(b.quantity) AS quantities,
+    -- The lines with their products, locked by id.
+    products := ARRAY(SELECT (l ->> 'product_id')::uuid FROM jsonb_array_elements(job.payload -> 'lines') l);
+    SELECT array_agg(b.no) AS line_nos, array_agg(b.quantity) AS quantities,
             array_agg(b.price) AS prices, array_agg(b.tax_rate) AS tax_rates, sum(b.price * b.quantity) AS total,
             count(b.price) = count(*) AS are_known, bool_and(b.is_active) AS are_active,
             bool_and(b.outlet_id IS NULL OR b.outlet_id = job.outlet_id) AS are_sold_here, bool_and(b.wanted <= b.stock) AS suffice
         INTO basket FROM (
-            SELECT l.no::integer, l.product_id, l.quantity, p.price, p.tax_rate, p.stock, p.is_active, p.outlet_id,
+            SELECT l.no::integer, l.quantity, p.price, p.tax_rate, p.stock, p.is_active, p.outlet_id,
                 sum(l.quantity) OVER (PARTITION BY l.product_id) AS wanted
-            FROM (SELECT e.no, (e.line ->> 'product_id')::uuid AS product_id, (e.line ->> 'quantity')::integer AS quantity
+            FROM (SELECT e.no, products[e.no] AS product_id, (e.line ->> 'quantity')::integer AS quantity
                 FROM jsonb_array_elements(job.payload -> 'lines') WITH ORDINALITY e (line, no)) l
-            LEFT JOIN commissary.products p ON p.business_id = business AND p.product_id = l.product_id
+            LEFT JOIN (SELECT r.product_id, r.price, r.tax_rate, r.stock, r.is_active, r.outlet_id FROM commissary.products r
+                WHERE r.business_id = business AND r.product_id = ANY (products)
+                ORDER BY r.product_id FOR NO KEY UPDATE) p ON p.product_id = l.product_id
             ORDER BY l.no
         ) b;
     refusal := coalesce(refusal, CASE
@@ -146,12 +146,12 @@ BEGIN
         INSERT INTO commissary.order_items (business_id, order_id, line_no, product_id, quantity, unit_price, tax_rate,
                 line_total)
             SELECT business, new_order, u.no, u.product_id, u.quantity, u.price, u.tax_rate, u.price * u.quantity
-            FROM unnest(basket.line_nos, basket.products, basket.quantities, basket.prices, basket.tax_rates)
+            FROM unnest(basket.line_nos, products, basket.quantities, basket.prices, basket.tax_rates)
                 u (no, product_id, quantity, price, tax_rate);
-        UPDATE commissary.products p SET stock = p.stock - u.quantity
-            FROM (SELECT u.product_id, sum(u.quantity) AS quantity
-                FROM unnest(basket.products, basket.quantities) u (product_id, quantity) GROUP BY u.product_id) u
-            WHERE p.business_id = business AND p.product_id = u.product_id;
+        UPDATE commissary.products p SET stock = p.stock - (
+                SELECT sum(u.quantity) FROM unnest(products, basket.quantities) u (product_id, quantity)
+                WHERE u.product_id = p.product_id)
+            WHERE p.business_id = business AND p.product_id = ANY (products);
         INSERT INTO commissary.credit_ledger (business_id, customer_id, seq, kind, amount, balance_before, balance_after,
                 credit_limit, order_id, created_at, period_id, job_id)
             VALUES (business, job.customer_id, coalesce(account.seq, 0) + 1, 'charge', payable, balance, balance + payable,

@@ -14,10 +14,12 @@ use std::time::Duration;
 use clap::ValueEnum;
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
+use sqlx::postgres::PgConnectOptions;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::config::Settings;
+use crate::db::{self, DbError, Role};
 use crate::ids::BusinessId;
 
 /// How long a connection waits that found nothing to do.
@@ -108,6 +110,13 @@ impl Rota {
         self.next = (self.next + 1) % self.businesses.len().max(1);
         business
     }
+}
+
+/// How a baseline of one job a transaction connects: as the worker does, and with plans that are made once. Left to itself
+/// the server plans statements with an array anew at every call.
+fn connect_options(settings: &Settings) -> Result<PgConnectOptions, DbError> {
+    let options = db::connect_options(&settings.database, Role::Worker)?;
+    Ok(options.options([("plan_cache_mode", "force_generic_plan")]))
 }
 
 /// The businesses that have work.

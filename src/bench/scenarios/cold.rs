@@ -18,13 +18,10 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const TARGET: f64 = 0.8;
 const COLD: &str = "cold";
 const WARM: &str = "warm";
-/// A past of so many purchases in each of the standard workload's customers makes plans and statistics settle.
-const PAST_PER_CUSTOMER: u32 = 10;
 
 async fn run(bench: &Bench) -> anyhow::Result<Findings> {
     let workload = bench.options.workload;
-    let past = (workload.businesses * workload.customers * PAST_PER_CUSTOMER).min(workload.purchases);
-    let warm = Template::grown(bench, workload, past).await?;
+    let warm = Template::warm(bench, workload).await?;
     let cold = Template::filled(bench, workload).await?;
     cold.forget_statistics().await?;
     let mut findings = interleaved(bench, &[Lane::worker(COLD, &cold), Lane::worker(WARM, &warm)]).await?;

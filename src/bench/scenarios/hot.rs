@@ -27,9 +27,9 @@ async fn run(bench: &Bench) -> anyhow::Result<Findings> {
     // With one program every purchase draws on one budget.
     let hot = Workload { is_hot: true, programs: 1, ..uniform };
     let one = Workload { businesses: 1, ..hot };
-    let uniform = Template::filled(bench, uniform).await?;
-    let hot = Template::filled(bench, hot).await?;
-    let one = Template::filled(bench, one).await?;
+    let uniform = Template::warm(bench, uniform).await?;
+    let hot = Template::warm(bench, hot).await?;
+    let one = Template::warm(bench, one).await?;
     let lanes = [Lane::worker(UNIFORM, &uniform), Lane::worker(ALL_BUSINESSES, &hot), Lane::worker(ONE_BUSINESS, &one)];
     let mut findings = interleaved(bench, &lanes).await?;
     findings.compare(ALL_BUSINESSES, UNIFORM, &PURCHASES_PER_SECOND, Some(TARGET));

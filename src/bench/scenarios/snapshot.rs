@@ -23,7 +23,7 @@ const HELD: &str = "snapshot held";
 const WITHOUT: &str = "without";
 
 async fn run(bench: &Bench) -> anyhow::Result<Findings> {
-    let template = Template::filled(bench, bench.options.workload).await?;
+    let template = Template::warm(bench, bench.options.workload).await?;
     let held = Lane { beside: Some(|pool| hold(pool).boxed()), ..Lane::worker(HELD, &template) };
     let mut findings = interleaved(bench, &[held, Lane::worker(WITHOUT, &template)]).await?;
     findings.compare(HELD, WITHOUT, &PURCHASES_PER_SECOND, Some(TARGET));

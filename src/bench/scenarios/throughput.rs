@@ -20,7 +20,7 @@ const TARGETS: [(&str, f64); 3] = [("ceiling", 0.75), ("textbook", 10.0), ("func
 const TARGET_PEER: f64 = 10.0;
 
 async fn run(bench: &Bench) -> anyhow::Result<Findings> {
-    let template = Template::filled(bench, bench.options.workload).await?;
+    let template = Template::warm(bench, bench.options.workload).await?;
     let lanes: Vec<Lane<'_>> =
         bench.options.contenders.iter().map(|contender| Lane::of(contender, &template)).collect();
     let mut findings = interleaved(bench, &lanes).await?;

@@ -1,5 +1,5 @@
 -- change_stock: what was sold.
-UPDATE commissary.products p SET stock = p.stock - u.quantity
-FROM (SELECT s.product_id, sum(s.quantity) AS quantity FROM unnest($2::uuid[], $3::integer[]) s (product_id, quantity)
-    GROUP BY s.product_id) u
-WHERE p.business_id = $1 AND p.product_id = u.product_id
+UPDATE commissary.products p SET stock = p.stock - (
+    SELECT sum(s.quantity) FROM unnest($2::uuid[], $3::integer[]) s (product_id, quantity)
+    WHERE s.product_id = p.product_id)
+WHERE p.business_id = $1 AND p.product_id = ANY ($2)

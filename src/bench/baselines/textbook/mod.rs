@@ -13,19 +13,19 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
 use super::{Hand, Rota};
 use crate::config::Settings;
-use crate::db::{self, Role};
 use crate::domain::decide;
 use crate::domain::effects::Effects;
 use crate::domain::outcome::Decision;
 use crate::ids::BusinessId;
 
-/// Connections.
-pub(super) const CONCURRENCY: u32 = 6;
+/// Connections: two a core, so that the cores have work while commits are flushed. Sweeps of 2 to 6 on a busy machine
+/// showed no clear best; `--concurrency` sets another.
+pub(super) const CONCURRENCY: u32 = 4;
 
 struct Clerk(Rota);
 
 pub(super) async fn hands(settings: &Settings, concurrency: u32) -> anyhow::Result<Vec<(PgConnection, Box<dyn Hand>)>> {
-    let options = db::connect_options(&settings.database, Role::Worker)?;
+    let options = super::connect_options(settings)?;
     let businesses = super::ready_businesses(&mut options.connect().await?).await?;
     let mut hands: Vec<(PgConnection, Box<dyn Hand>)> = Vec::new();
     for own in super::dealt(&businesses, concurrency) {
