@@ -30,7 +30,8 @@ pub fn group_cpu(group: u32) -> Option<Duration> {
 /// The processor time of one process so far, such as a backend of the server.
 #[must_use]
 pub fn process_cpu(process: u32) -> Option<Duration> {
-    seconds(stat(process)?.own)
+    // One that has used nothing yet has no ticks.
+    stat(process).map(|stat| seconds(stat.own).unwrap_or_default())
 }
 
 /// The most memory that each process of the group held resident, in MiB, summed up; of those that still run.

@@ -18,10 +18,14 @@ use crate::engine::Served;
 use crate::ids::BusinessId;
 use crate::queue;
 
-/// How often to look for further businesses while all hands are busy: only the next free hand can serve a newcomer.
-const LOOK_WHEN_BUSY: Duration = Duration::from_millis(20);
-/// Looks may take one part in so many of the time while there is work: on a bloated queue they are expensive.
+/// How often to look for further businesses while all hands are busy, since only the next free hand can serve a newcomer:
+/// with short batches, and while all queues are deep.
+const LOOK_WHEN_LIVELY: Duration = Duration::from_millis(20);
+const LOOK_WHEN_DEEP: Duration = Duration::from_millis(100);
+/// Looks wait so many times as long as they took, while all hands are busy: on a bloated queue they are expensive.
 const LOOK_SHARE: u32 = 20;
+/// Likewise while hands are free, and a look is what a newcomer waits for.
+const LOOK_SHARE_WHEN_FREE: u32 = 2;
 /// The longest wait between two attempts to reach a database that is gone.
 const RECONNECT_MAX: Duration = Duration::from_secs(5);
 /// Results are announced at most so often: waiters poll as well.
@@ -183,13 +187,15 @@ impl Dispatcher {
     /// How long until the next look: short while there was work lately, then doubling.
     fn next_wait(&mut self, took: Duration) -> Duration {
         if self.line.is_busy() {
-            return LOOK_WHEN_BUSY.max(took * LOOK_SHARE).min(Duration::from_secs(1));
+            let is_lively = self.line.is_lively(Instant::now().into_std());
+            let often = if is_lively { LOOK_WHEN_LIVELY } else { LOOK_WHEN_DEEP };
+            return often.max(took * LOOK_SHARE).min(Duration::from_secs(1));
         }
         let wait = self.wait;
         // Until a business is marked idle its enqueues do not wake us: look eight times as seldom, not once a half second.
         let longest = if self.seen.is_empty() { self.settings.poll_max_ms } else { self.settings.poll_min_ms * 8 };
         self.wait = (self.wait * 2).min(Duration::from_millis(longest.min(self.settings.poll_max_ms)));
-        wait
+        wait.max(took * LOOK_SHARE_WHEN_FREE)
     }
 
     /// Opens the listener's connection if there is none; without one, polling goes on.

@@ -34,9 +34,10 @@ const SHARE_MIN: u64 = 8;
 const FULL: u64 = 1 << 32;
 /// How long a business stays out of the line after the database could not serve it.
 const BACK_OFF: Duration = Duration::from_secs(1);
-/// How long it does when another worker had its turn: first, doubling each time, at the most.
+/// How long it does when another worker had its turn: first, doubling each time, and at the most, one part in so many of
+/// the time that the other's batch may take.
 const TAKEN_FIRST: Duration = Duration::from_millis(2);
-const TAKEN_MAX: Duration = Duration::from_millis(32);
+const TAKEN_MAX_PART: u32 = 2;
 /// The heaviest a business can be (`queues.weight`).
 const WEIGHT_MAX: usize = 100;
 
@@ -218,6 +219,7 @@ impl Line {
 
     /// Takes in how a turn ended. A business that has more goes to its next place at once.
     pub(super) fn ended(&mut self, business: BusinessId, served: Served, elapsed: Duration, now: Instant) {
+        let taken_max = self.batch_time(now) / TAKEN_MAX_PART;
         let Some(place) = self.places.get_mut(&business) else { return };
         match served {
             Served::Batch { jobs, has_more } => {
@@ -239,7 +241,7 @@ impl Line {
             Served::Taken => {
                 place.charged -= place.last_charge;
                 let until = now + place.taken_wait;
-                place.taken_wait = (place.taken_wait * 2).min(TAKEN_MAX);
+                place.taken_wait = (place.taken_wait * 2).min(taken_max);
                 self.set_state(business, State::Away(until));
             }
             Served::BackOff => self.set_state(business, State::Away(now + BACK_OFF)),
@@ -263,9 +265,13 @@ impl Line {
         self.in_flight >= self.hands || !self.waiting.is_empty()
     }
 
+    /// Whether someone is about who is not drowned in work.
+    pub(super) fn is_lively(&self, now: Instant) -> bool {
+        self.lively_until.is_some_and(|until| until > now)
+    }
+
     fn batch_time(&self, now: Instant) -> Duration {
-        let is_lively = self.lively_until.is_some_and(|until| until > now);
-        if is_lively { BATCH_TIME_LIVELY } else { BATCH_TIME_MAX }
+        if self.is_lively(now) { BATCH_TIME_LIVELY } else { BATCH_TIME_MAX }
     }
 
     /// The jobs of a full batch: what fits into its time, at the average pace, so that shares of it are shares of jobs.

@@ -28,7 +28,11 @@ async fn run(bench: &Bench) -> anyhow::Result<Findings> {
     for fleet in &PROCESSES[1..] {
         findings.compare(&name(*fleet), &name(1), &PURCHASES_PER_SECOND, Some(TARGET));
     }
-    findings.notes.push("rollbacks are turns that another process had, and batches that were tried again".to_owned());
+    findings.notes.push(
+        "every connection that is given back counts as a rollback too: what the fleets differ by are turns that another \
+         process had (`taken` in the workers' last lines above), and batches that were tried again"
+            .to_owned(),
+    );
     Ok(findings)
 }
 
@@ -46,7 +50,8 @@ fn lane(processes: u32, template: &Template) -> anyhow::Result<Lane<'_>> {
     let concurrency = (TOTAL / processes).to_string();
     let mut variables = vec![("COMMISSARY_WORKER__CONCURRENCY".to_owned(), concurrency)];
     if std::env::var_os("RUST_LOG").is_none() {
-        variables.push(("RUST_LOG".to_owned(), "error".to_owned()));
+        // Its last line counts the turns that another process had.
+        variables.push(("RUST_LOG".to_owned(), "error,commissary::worker::dispatch=info".to_owned()));
     }
     let contender = Contender::External { name: name(processes), command };
     Ok(Lane { launch: Launch { concurrency: None, variables }, ..Lane::of(&contender, template) })
