@@ -6,16 +6,20 @@
 //! fixed seed), so that some come in bursts, as in life.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use futures::future::try_join_all;
 use hdrhistogram::Histogram;
-use sqlx::{PgPool, Postgres};
+use serde_json::value::RawValue;
+use sqlx::{PgConnection, PgPool};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::workload::Workload;
+use crate::ids::BusinessId;
+use crate::queue::{self, EnqueueState, JobRequest};
 
 /// How often the reader looks.
 const READ_EVERY: Duration = Duration::from_millis(1);
@@ -23,6 +27,8 @@ const READ_EVERY: Duration = Duration::from_millis(1);
 const WARM_UP: Duration = Duration::from_secs(2);
 /// How long the last results may take.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
+/// So many payloads are made beforehand; a business's purchases use them in turn.
+const PAYLOADS: i32 = 4_096;
 /// The seed of the arrivals.
 const SEED: u64 = 4;
 
@@ -61,16 +67,20 @@ pub async fn offer(
     duration: Duration,
 ) -> anyhow::Result<Vec<Waited>> {
     let (committed, commits) = mpsc::unbounded_channel();
+    let businesses: Vec<i32> = offers.iter().map(|offer| offer.business).collect();
+    let ids: Vec<Uuid> = sqlx::query_file_scalar!("src/bench/sql/ids.sql", &businesses).fetch_all(pool).await?;
+    let payloads = workload.payloads(pool, 0..PAYLOADS).await?;
+    let payloads: Arc<[_]> = payloads.into_iter().map(RawValue::from_string).collect::<Result<_, _>>()?;
     let started = Instant::now();
-    let callers = offers.iter().enumerate().map(|(place, offer)| {
-        let caller =
-            Caller { pool: pool.clone(), workload: *workload, offer: *offer, place, committed: committed.clone() };
+    let callers = offers.iter().zip(&ids).enumerate().map(|(place, (offer, business))| {
+        let (pool, payloads, committed) = (pool.clone(), Arc::clone(&payloads), committed.clone());
+        let (business, per_second) = (BusinessId(*business), offer.per_second);
+        let caller = Caller { pool, business, per_second, payloads, place, committed };
         tokio::spawn(caller.call(started, WARM_UP + duration))
     });
     let callers: Vec<_> = callers.collect();
     drop(committed);
-    let businesses: Vec<i32> = offers.iter().map(|offer| offer.business).collect();
-    let reader = tokio::spawn(read(pool.clone(), businesses, commits));
+    let reader = tokio::spawn(read(pool.clone(), ids, commits));
     for called in try_join_all(callers).await? {
         called?;
     }
@@ -80,8 +90,9 @@ pub async fn offer(
 /// One business's callers.
 struct Caller {
     pool: PgPool,
-    workload: Workload,
-    offer: Offer,
+    business: BusinessId,
+    per_second: f64,
+    payloads: Arc<[Box<RawValue>]>,
     place: usize,
     committed: mpsc::UnboundedSender<Committed>,
 }
@@ -91,17 +102,18 @@ impl Caller {
         let mut random = fastrand::Rng::with_seed(SEED + self.place as u64);
         let (mut after, mut number, mut calls) = (Duration::ZERO, 0, tokio::task::JoinSet::new());
         loop {
-            after += Duration::from_secs_f64(-(1.0 - random.f64()).ln() / self.offer.per_second);
+            after += Duration::from_secs_f64(-(1.0 - random.f64()).ln() / self.per_second);
             if after >= length {
                 return calls.join_all().await.into_iter().collect();
             }
             tokio::time::sleep_until((started + after).into()).await;
             number += 1;
-            let (pool, committed) = (self.pool.clone(), self.committed.clone());
-            let Self { workload, offer, place, .. } = self;
+            let (pool, committed, place, business) =
+                (self.pool.clone(), self.committed.clone(), self.place, self.business);
+            let payload = self.payloads[number as usize % self.payloads.len()].clone();
             calls.spawn(async move {
                 let mut connection = pool.acquire().await?;
-                let at = enqueue(&mut connection, &workload, offer.business, number).await?;
+                let at = enqueue(&mut connection, business, number, payload).await?;
                 // A reader that is gone has failed, and says why itself.
                 committed.send(Committed { place, number, at, counts: after >= WARM_UP }).ok();
                 anyhow::Ok(())
@@ -112,28 +124,24 @@ impl Caller {
 
 /// Says when the caller was told.
 async fn enqueue(
-    connection: &mut sqlx::pool::PoolConnection<Postgres>,
-    workload: &Workload,
-    business: i32,
+    connection: &mut PgConnection,
+    business: BusinessId,
     number: i32,
+    payload: Box<RawValue>,
 ) -> anyhow::Result<Instant> {
-    let [customers, products, lines] =
-        [workload.customers, workload.products, workload.lines].map(|value| i32::try_from(value).unwrap_or(i32::MAX));
-    let state = sqlx::query_file_scalar!("src/bench/sql/offer.sql", business, number, customers, products, lines)
-        .fetch_one(&mut **connection)
-        .await?;
+    let request = JobRequest { payload, ..JobRequest::new("purchase", &format!("offered-{number}"), &())? };
+    let state = queue::enqueue(connection, business, &request).await?.state;
     let at = Instant::now();
-    anyhow::ensure!(state == "queued", "purchase {number} of business {business} is {state}, not queued");
+    anyhow::ensure!(state == EnqueueState::Queued, "purchase {number} of business {business} is {state}, not queued");
     Ok(at)
 }
 
 /// Reads the feeds until all callers have ended and all they asked for is answered.
 async fn read(
     pool: PgPool,
-    businesses: Vec<i32>,
+    ids: Vec<Uuid>,
     mut commits: mpsc::UnboundedReceiver<Committed>,
 ) -> anyhow::Result<Vec<Waited>> {
-    let ids: Vec<Uuid> = sqlx::query_file_scalar!("src/bench/sql/ids.sql", &businesses).fetch_all(&pool).await?;
     let mut after = vec![0_i64; ids.len()];
     let mut waited = Vec::with_capacity(ids.len());
     for _ in &ids {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Postgres, Transaction};
 
 pub use error::{DbError, Fault};
 pub use startup::{UnsafeServer, check_worker_server};
@@ -126,8 +126,22 @@ pub fn connect_options(settings: &DatabaseSettings, role: Role) -> Result<PgConn
 /// # Errors
 /// [`DbError`] if the server refuses or cannot be reached.
 pub async fn begin_tenant(pool: &PgPool, business: BusinessId) -> Result<Transaction<'static, Postgres>, DbError> {
-    let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL app.business_id = '{business}'");
-    Ok(pool.begin_with(AssertSqlSafe(begin)).await?)
+    Ok(pool.begin_with(AssertSqlSafe(begin_statement(business))).await?)
+}
+
+/// As [`begin_tenant`], on a connection that is in no transaction.
+///
+/// # Errors
+/// [`DbError`] if the server refuses or cannot be reached.
+pub async fn begin_tenant_on(
+    connection: &mut PgConnection,
+    business: BusinessId,
+) -> Result<Transaction<'_, Postgres>, DbError> {
+    Ok(connection.begin_with(AssertSqlSafe(begin_statement(business))).await?)
+}
+
+fn begin_statement(business: BusinessId) -> String {
+    format!("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL app.business_id = '{business}'")
 }
 
 /// As [`begin_tenant`], for reading one consistent picture while workers write: REPEATABLE READ, READ ONLY. It holds back

@@ -35,7 +35,7 @@ impl Engine {
     /// Runs one control job in the business's turn and commits how far it got.
     pub(super) async fn control(
         &self,
-        mut tx: Transaction<'static, Postgres>,
+        mut tx: Transaction<'_, Postgres>,
         turn: &Turn,
         job: &ClaimedJob,
     ) -> Result<Batch, DbError> {

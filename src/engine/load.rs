@@ -14,16 +14,15 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::derived::{self, Derived, moment_of};
 use super::{orders, rows};
 use crate::db::DbError;
 use crate::domain::decide::Job;
 use crate::domain::request::Request;
-use crate::domain::snapshot::{
-    Account, Budget, BudgetKey, Customer, Moment, OverduePolicy, PlacedOrder, Product, Program, Snapshot,
-};
+use crate::domain::snapshot::{Account, Budget, BudgetKey, Customer, Moment, PlacedOrder, Product, Program, Snapshot};
 use crate::ids::{BusinessId, CustomerId, OfficeId, OrderId, OrganizationId, OutletId, PeriodId, ProductId, ProgramId};
 use crate::money::Amount;
-use crate::queue::{self, ClaimedJob, Turn};
+use crate::queue::{ClaimedJob, Turn};
 
 /// What a batch is decided on.
 pub(super) struct Loaded {
@@ -50,25 +49,23 @@ pub(super) async fn load(
     let business = turn.business;
     let mut orders = orders::find(connection, business, requests).await?;
     let named = named(requests, &orders);
-    let before = moment(connection, business, clock).await?;
 
-    let period = lock_period(connection, business, &before).await?;
+    let (before, period) = lock_period(connection, business, clock).await?;
     let mut customers = lock_customers(connection, business, &named.customers).await?;
     let programs = load_programs(connection, business, &customers).await?;
     let budgets = lock_budgets(connection, business, &programs, &orders, &before).await?;
     let products = lock_products(connection, business, &named.products).await?;
 
     // From here on nothing waits: what these statements see is what will be true at the commit.
-    let moment = moment(connection, business, clock).await?;
+    let keys: Vec<String> = jobs.iter().map(|job| job.idempotency_key.clone()).collect();
+    let Derived { moment, pools, finished } =
+        derived::load(connection, business, clock, (&mut customers, &named.outlets, &keys)).await?;
     if moment.local.date() != before.local.date() {
         return Err(DbError::Stale("the business's local day ended while the batch waited for its locks"));
     }
     orders::load_returned(connection, business, &mut orders).await?;
-    load_accounts(connection, turn, &mut customers, &moment).await?;
-    let pools = load_outlets(connection, business, &named.outlets, &customers).await?;
+    derived::load_recent_charges(connection, turn, &mut customers, &moment).await?;
     let cap_used = load_cap_used(connection, business, &programs, &customers, &moment).await?;
-    let keys: Vec<String> = jobs.iter().map(|job| job.idempotency_key.clone()).collect();
-    let finished = queue::finished_keys(connection, business, &keys).await?;
 
     let snapshot = Snapshot {
         business: turn.settings,
@@ -138,28 +135,23 @@ pub(super) async fn moment(
 ) -> Result<Moment, DbError> {
     let row = sqlx::query_file!("src/engine/sql/moment.sql", business.0, clock as Option<DateTime<Utc>>);
     let row = row.fetch_one(connection).await?;
-    Ok(Moment {
-        now: row.now,
-        local: row.local,
-        day_ends: row.day_ends,
-        week_ends: row.week_ends,
-        month_ends: row.month_ends,
-    })
+    Ok(moment_of!(row))
 }
 
+/// The settlement period of the moment, and that moment.
 async fn lock_period(
     connection: &mut PgConnection,
     business: BusinessId,
-    moment: &Moment,
-) -> Result<PeriodId, DbError> {
-    let month = moment.local.format("%Y-%m").to_string();
+    clock: Option<DateTime<Utc>>,
+) -> Result<(Moment, PeriodId), DbError> {
     // The first entry of a month opens its period: inserted in one statement, locked in the next.
     for is_opened in [false, true] {
-        let locked = sqlx::query_file!("src/engine/sql/lock_period.sql", business.0, month);
+        let locked = sqlx::query_file!("src/engine/sql/lock_period.sql", business.0, clock as Option<DateTime<Utc>>);
         if let Some(row) = locked.fetch_optional(&mut *connection).await? {
-            return Ok(PeriodId(row.period_id));
+            return Ok((moment_of!(row), PeriodId(row.period_id)));
         }
         if !is_opened {
+            let month = moment(connection, business, clock).await?.local.format("%Y-%m").to_string();
             let opened = sqlx::query_file!("src/engine/sql/open_period.sql", business.0, Uuid::now_v7(), month);
             opened.execute(&mut *connection).await?;
         }
@@ -292,68 +284,6 @@ async fn lock_products(
             Ok((ProductId(row.product_id), product))
         })
         .collect()
-}
-
-/// The ends of the ledgers, and under the policy `block` the sum that overdue is derived from.
-async fn load_accounts(
-    connection: &mut PgConnection,
-    turn: &Turn,
-    customers: &mut HashMap<CustomerId, Customer>,
-    moment: &Moment,
-) -> Result<(), DbError> {
-    let ids = rows::distinct(customers.keys().copied());
-    let ends = sqlx::query_file!("src/engine/sql/load_accounts.sql", turn.business.0, &ids);
-    for row in ends.fetch_all(&mut *connection).await? {
-        if let Some(customer) = customers.get_mut(&CustomerId(row.customer_id)) {
-            let balance = rows::amount(row.balance)?;
-            customer.account =
-                Account { seq: row.seq, balance, last_at: Some(row.last_at), recent_charges: Amount::ZERO };
-        }
-    }
-    if turn.settings.overdue_policy == OverduePolicy::Allow {
-        return Ok(());
-    }
-    let oldest_current = turn.settings.recent_since(moment.now);
-    let recent = sqlx::query_file!("src/engine/sql/load_recent_charges.sql", turn.business.0, &ids, oldest_current);
-    for row in recent.fetch_all(connection).await? {
-        if let Some(customer) = customers.get_mut(&CustomerId(row.customer_id)) {
-            // No balance reaches the limit of an amount, so a sum beyond it may stand at it.
-            customer.account.recent_charges = Amount::new(row.recent_charges).unwrap_or(Amount::MAX);
-        }
-    }
-    Ok(())
-}
-
-#[derive(Default)]
-struct Pools {
-    outlets: HashSet<OutletId>,
-    organizations: HashSet<(OrganizationId, OutletId)>,
-    offices: HashSet<(OfficeId, OutletId)>,
-}
-
-async fn load_outlets(
-    connection: &mut PgConnection,
-    business: BusinessId,
-    named: &BTreeSet<OutletId>,
-    customers: &HashMap<CustomerId, Customer>,
-) -> Result<Pools, DbError> {
-    let mut pools = Pools::default();
-    if named.is_empty() {
-        return Ok(pools);
-    }
-    let outlets: Vec<Uuid> = named.iter().map(|id| id.0).collect();
-    let organizations = rows::distinct(customers.values().filter_map(|customer| customer.organization));
-    let offices = rows::distinct(customers.values().filter_map(|customer| customer.office));
-    let rows = sqlx::query_file!("src/engine/sql/load_outlets.sql", business.0, &outlets, &organizations, &offices);
-    for row in rows.fetch_all(connection).await? {
-        let outlet = OutletId(row.outlet_id);
-        match (row.organization_id, row.office_id) {
-            (Some(organization), _) => drop(pools.organizations.insert((OrganizationId(organization), outlet))),
-            (None, Some(office)) => drop(pools.offices.insert((OfficeId(office), outlet))),
-            (None, None) => drop(pools.outlets.insert(outlet)),
-        }
-    }
-    Ok(pools)
 }
 
 /// What customers drew from the budgets of programs with a per-customer cap.

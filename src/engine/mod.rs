@@ -9,6 +9,8 @@
 
 mod aside;
 mod control;
+mod derived;
+mod hands;
 mod load;
 mod orders;
 mod overdue;
@@ -41,6 +43,7 @@ pub type Decide = fn(&Snapshot, &Job) -> Decision;
 #[derive(Clone, Debug)]
 pub struct Engine {
     pool: PgPool,
+    hands: hands::Hands,
     settings: Settings,
     decide: Decide,
     asides: Arc<aside::Asides>,
@@ -50,12 +53,18 @@ impl Engine {
     /// An engine on this pool.
     #[must_use]
     pub fn new(pool: PgPool, settings: Settings) -> Self {
-        Self { pool, settings, decide: decide::decide, asides: Arc::new(aside::Asides::new()) }
+        let (hands, asides) = (hands::Hands::new(pool.clone()), Arc::new(aside::Asides::new()));
+        Self { pool, hands, settings, decide: decide::decide, asides }
     }
 
     /// The same engine with another decision, for tests of faults.
     #[must_use]
     pub fn deciding_by(self, decide: Decide) -> Self {
         Self { decide, ..self }
+    }
+
+    /// Gives the connections that are kept between batches back to the pool: before it is closed.
+    pub fn rest(&self) {
+        self.hands.rest();
     }
 }

@@ -3,12 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Engine;
 use super::load::{self, Loaded};
 use super::store::{self, Written};
-use crate::db::{DbError, begin_tenant};
+use crate::db::{DbError, begin_tenant_on};
 use crate::domain::decide::{Job, apply};
 use crate::domain::outcome::Decision;
 use crate::domain::request;
@@ -57,16 +58,26 @@ impl Engine {
     /// the jobs are gone and their results are there, and running it again does nothing twice.
     pub async fn process(&self, business: BusinessId, limit: u32) -> Result<Batch, BatchFault> {
         let mut claimed = Vec::new();
-        self.attempt(business, limit, &mut claimed).await.map_err(|error| BatchFault { error, claimed })
+        let attempted = async {
+            let mut hand = self.hands.take().await?;
+            let batch = self.attempt(&mut hand.connection, business, limit, &mut claimed).await?;
+            // Without a claim there was perhaps no commit: the pool ends such a transaction at once.
+            if batch.claimed > 0 {
+                self.hands.put_back(hand);
+            }
+            Ok(batch)
+        };
+        attempted.await.map_err(|error| BatchFault { error, claimed })
     }
 
     async fn attempt(
         &self,
+        connection: &mut PgConnection,
         business: BusinessId,
         limit: u32,
         claimed: &mut Vec<(JobId, u32)>,
     ) -> Result<Batch, DbError> {
-        let mut tx = begin_tenant(&self.pool, business).await?;
+        let mut tx = begin_tenant_on(connection, business).await?;
         let Some(turn) = queue::take_turn(&mut tx, business).await? else {
             return Ok(Batch::default());
         };
@@ -186,7 +197,7 @@ impl Engine {
     /// Charges failed attempts, if there are any, on the database's clock: a fixed one would set retries in its own time.
     pub(super) async fn charge(
         &self,
-        connection: &mut sqlx::PgConnection,
+        connection: &mut PgConnection,
         business: BusinessId,
         failures: &[Failure],
     ) -> Result<(), DbError> {

@@ -77,7 +77,8 @@ pub async fn run(settings: Settings, until_empty: bool) -> Result<(), WorkerErro
     let dispatcher = Dispatcher::new(pool.clone(), settings.worker.clone(), turns, turns_ended, until_empty);
     let mut dispatching = tokio::spawn(dispatcher.run());
 
-    let handler = Handler { engine: Engine::new(pool.clone(), settings.clone()), ended };
+    let engine = Engine::new(pool.clone(), settings.clone());
+    let handler = Handler { engine: engine.clone(), ended };
     let died = Arc::new(AtomicBool::new(false));
     let backend = Turns::new(due);
     let monitor = Monitor::new()
@@ -105,6 +106,7 @@ pub async fn run(settings: Settings, until_empty: bool) -> Result<(), WorkerErro
     if let Some(schedules) = schedules {
         schedules.stop().await;
     }
+    engine.rest();
     pool.close().await;
     if died.load(Ordering::Relaxed) {
         return Err(WorkerError::Died("its apalis worker ended with an error; the log says which".to_owned()));
