@@ -44,6 +44,8 @@ pub struct DatabaseSettings {
     pub lock_timeout_ms: u64,
     /// How long to wait for a connection.
     pub acquire_timeout_ms: u64,
+    /// Whether the worker's sessions plan each statement once.
+    pub generic_plans: bool,
 }
 
 /// How workers work.

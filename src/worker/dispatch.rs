@@ -20,12 +20,14 @@ use crate::queue;
 
 /// How often to look for further businesses while all hands are busy, since only the next free hand can serve a newcomer:
 /// with short batches, and while all queues are deep.
-const LOOK_WHEN_LIVELY: Duration = Duration::from_millis(20);
+const LOOK_WHEN_LIVELY: Duration = Duration::from_millis(4);
 const LOOK_WHEN_DEEP: Duration = Duration::from_millis(100);
 /// Looks wait so many times as long as they took, while all hands are busy: on a bloated queue they are expensive.
-const LOOK_SHARE: u32 = 20;
+const LOOK_SHARE: u32 = 10;
 /// Likewise while hands are free, and a look is what a newcomer waits for.
 const LOOK_SHARE_WHEN_FREE: u32 = 2;
+/// For so long after the last work the looks stay as frequent as they can be: what arrives steadily does not wait for them.
+const LIVELY: Duration = Duration::from_millis(200);
 /// The longest wait between two attempts to reach a database that is gone.
 const RECONNECT_MAX: Duration = Duration::from_secs(5);
 /// Results are announced at most so often: waiters poll as well.
@@ -51,6 +53,7 @@ pub(super) struct Dispatcher {
     /// The task that marks businesses idle, if there was one.
     marking: Option<JoinHandle<()>>,
     wait: Duration,
+    worked_at: Option<Instant>,
     look_at: Instant,
     /// Whether a hint has come since the last look began.
     hinted: bool,
@@ -63,6 +66,8 @@ pub(super) struct Dispatcher {
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
     looks: u64,
+    /// In turns, summed.
+    spent: Duration,
     turns: u64,
     jobs: u64,
     /// Turns that another worker had.
@@ -82,6 +87,7 @@ impl Dispatcher {
     ) -> Self {
         Self {
             wait: Duration::from_millis(settings.poll_min_ms),
+            worked_at: None,
             line: Line::new(settings.concurrency, settings.batch_size_max),
             pool,
             settings,
@@ -144,10 +150,12 @@ impl Dispatcher {
         let now = Instant::now();
         self.line.ended(business, served, elapsed, now.into_std());
         self.tally.turns += 1;
+        self.tally.spent += elapsed;
         match served {
             Served::Batch { jobs: 0, .. } => self.tally.empty += 1,
             Served::Batch { jobs, .. } => {
                 self.tally.jobs += jobs as u64;
+                self.worked_at = Some(now);
                 self.seen.insert(business, now);
                 self.announce.notify_one();
                 self.wait = Duration::from_millis(self.settings.poll_min_ms);
@@ -190,6 +198,9 @@ impl Dispatcher {
             let is_lively = self.line.is_lively(Instant::now().into_std());
             let often = if is_lively { LOOK_WHEN_LIVELY } else { LOOK_WHEN_DEEP };
             return often.max(took * LOOK_SHARE).min(Duration::from_secs(1));
+        }
+        if self.worked_at.is_some_and(|at| at.elapsed() < LIVELY) {
+            self.wait = Duration::from_millis(self.settings.poll_min_ms);
         }
         let wait = self.wait;
         // Until a business is marked idle its enqueues do not wake us: look eight times as seldom, not once a half second.
@@ -238,8 +249,9 @@ impl Dispatcher {
 impl Drop for Dispatcher {
     /// It ends by itself or by being dropped; either way it says what it did.
     fn drop(&mut self) {
-        let Tally { looks, turns, jobs, taken, empty, backed_off } = self.tally;
-        tracing::info!(looks, turns, jobs, taken, empty, backed_off, "no more turns are handed out");
+        let Tally { looks, spent, turns, jobs, taken, empty, backed_off } = self.tally;
+        let turn_ms = spent.as_secs_f64() * 1_000.0 / turns.max(1) as f64;
+        tracing::info!(looks, turns, turn_ms, jobs, taken, empty, backed_off, "no more turns are handed out");
     }
 }
 
