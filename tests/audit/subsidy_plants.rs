@@ -27,6 +27,7 @@ pub const PLANTS: &[Plant] = &[
     plant(
         "two subsidies on one order",
         "DROP INDEX commissary.subsidy_ledger_one_subsidy_an_order;
+         ALTER TABLE commissary.subsidy_ledger ALTER order_period_id DROP EXPRESSION, ALTER own_period_id DROP EXPRESSION;
          INSERT INTO commissary.subsidy_ledger SELECT (jsonb_populate_record(l, '{\"entry_id\": \"@5f\"}')).*
              FROM commissary.subsidy_ledger l WHERE entry_id = '@59';
          UPDATE commissary.subsidy_budgets SET budget_used = budget_used + 0.13 WHERE program_id = '@91'",
