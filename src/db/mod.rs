@@ -17,7 +17,7 @@ use crate::ids::BusinessId;
 
 /// A session keeps its plans, those of foreign-key checks included, and a plan that was made while tables were nearly empty
 /// reads every row of a business once they are not (all indexes begin with the business, so they tie). A new session a
-/// minute costs about 10 ms and forgets such plans as early as autovacuum would at best.
+/// minute forgets such plans as early as autovacuum would at best.
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(60);
 
 /// As which of the system's roles a connection acts (FAULTS, "Roles").
