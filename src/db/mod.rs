@@ -161,16 +161,6 @@ pub async fn begin_tenant_snapshot(
     Ok(pool.begin_with(AssertSqlSafe(begin)).await?)
 }
 
-/// As [`begin_tenant`], inside a transaction that has already begun.
-///
-/// # Errors
-/// [`DbError`] if the server refuses or cannot be reached.
-pub async fn enter_tenant(connection: &mut PgConnection, business: BusinessId) -> Result<(), DbError> {
-    let set = format!("SET LOCAL app.business_id = '{business}'");
-    sqlx::raw_sql(AssertSqlSafe(set)).execute(connection).await?;
-    Ok(())
-}
-
 /// Compares the number of rows that a statement changed with what its rule demands.
 ///
 /// # Errors

@@ -7,12 +7,12 @@ use super::Engine;
 use super::load::{self, Loaded};
 use super::process::{Decided, parsed};
 use super::store::{self, Written};
-use crate::db::{DbError, begin_tenant, enter_tenant};
+use crate::db::{DbError, begin_tenant, begin_tenant_on};
 use crate::domain::decide::Job;
 use crate::ids::BusinessId;
 use crate::queue::{self, Finished, Turn};
 use chrono::{DateTime, Utc};
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 /// A batch that only needs to be written.
 pub(crate) struct PreparedBatch {
@@ -74,8 +74,7 @@ impl PreparedBatch {
     /// [`DbError`] of a statement.
     pub(crate) async fn write(&self, connection: &mut PgConnection) -> Result<(), DbError> {
         let business = self.turn.business;
-        let mut tx = connection.begin().await?;
-        enter_tenant(&mut tx, business).await?;
+        let mut tx = begin_tenant_on(connection, business).await?;
         store::store(&mut tx, business, &self.written).await?;
         queue::finish(&mut tx, &self.turn, &self.results, &[], (self.decided_at, false)).await?;
         tx.commit().await?;
