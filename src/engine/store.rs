@@ -1,4 +1,4 @@
-//! Store: a batch's effects, collected as columns and written set-wise, a statement a table.
+//! Store: a batch's effects, collected as columns and written set-wise.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::returns::{self, Movements, Refunds};
-use crate::db::{DbError, expect_rows};
+use crate::db::{DbError, expect_count};
 use crate::domain::effects::{CreditEntry, Effects, Order, OrderItem, Purchase, Refund, Subsidy};
 use crate::domain::outcome::evaluation_json;
 use crate::domain::snapshot::BudgetKey;
@@ -222,7 +222,8 @@ impl Subsidies {
     }
 }
 
-/// Writes the effects: parents before children, and every count compared.
+/// Writes the effects, every count compared: what purchases and payments change in one statement, what returns and
+/// movements of stock add to it before and after, parents before children.
 ///
 /// # Errors
 /// [`DbError`] if a statement fails, or a guard that repeats a decision's rule matches fewer rows than it must.
@@ -231,32 +232,23 @@ pub(super) async fn store(
     business: BusinessId,
     written: &Written,
 ) -> Result<(), DbError> {
-    if !written.orders.order.is_empty() {
-        insert_orders(connection, business, written).await?;
-        insert_items(connection, business, &written.items).await?;
-    }
-    if !written.stock.is_empty() {
-        change_stock(connection, business, &written.stock).await?;
-    }
     returns::insert_refunds(connection, business, written.period, &written.refunds).await?;
-    if !written.entries.customer.is_empty() {
-        insert_entries(connection, business, written).await?;
-    }
-    if !written.budgets.is_empty() {
-        change_budgets(connection, business, &written.budgets).await?;
-    }
-    if !written.subsidies.entry.is_empty() {
-        insert_subsidies(connection, business, written).await?;
+    if !(written.entries.customer.is_empty() && written.stock.is_empty()) {
+        store_sets(connection, business, written).await?;
     }
     returns::insert_reversals(connection, business, written.period, &written.refunds).await?;
     returns::insert_movements(connection, business, &written.movements).await
 }
 
-async fn insert_orders(connection: &mut PgConnection, business: BusinessId, written: &Written) -> Result<(), DbError> {
-    let orders = &written.orders;
-    let insert = sqlx::query_file!(
-        "src/engine/sql/insert_orders.sql",
+async fn store_sets(connection: &mut PgConnection, business: BusinessId, written: &Written) -> Result<(), DbError> {
+    let Written { orders, items, entries, subsidies, .. } = written;
+    let (products, stock): (Vec<Uuid>, Vec<i64>) = written.stock.iter().unzip();
+    let (programs, budget_periods, period_starts) = super::rows::budget_keys(written.budgets.keys().copied());
+    let (drawn, totals): (Vec<Decimal>, Vec<Option<Decimal>>) = written.budgets.values().copied().unzip();
+    let stored = sqlx::query_file!(
+        "src/engine/sql/store.sql",
         business.0,
+        written.period.0,
         &orders.order,
         &orders.customer,
         &orders.outlet as &[Option<Uuid>],
@@ -268,42 +260,14 @@ async fn insert_orders(connection: &mut PgConnection, business: BusinessId, writ
         &orders.office as &[Option<Uuid>],
         &orders.team as &[Option<Uuid>],
         &orders.job,
-        written.period.0,
-        &orders.key
-    );
-    expect_rows("insert_orders", insert.execute(connection).await?, orders.order.len())
-}
-
-async fn insert_items(connection: &mut PgConnection, business: BusinessId, items: &Items) -> Result<(), DbError> {
-    let insert = sqlx::query_file!(
-        "src/engine/sql/insert_items.sql",
-        business.0,
+        &orders.key,
         &items.order,
         &items.line_no,
         &items.product,
         &items.quantity,
         &items.unit_price,
         &items.tax_rate,
-        &items.line_total
-    );
-    expect_rows("insert_items", insert.execute(connection).await?, items.order.len())
-}
-
-async fn change_stock(
-    connection: &mut PgConnection,
-    business: BusinessId,
-    stock: &BTreeMap<Uuid, i64>,
-) -> Result<(), DbError> {
-    let (products, deltas): (Vec<Uuid>, Vec<i64>) = stock.iter().unzip();
-    let update = sqlx::query_file!("src/engine/sql/change_stock.sql", business.0, &products, &deltas);
-    expect_rows("change_stock", update.execute(connection).await?, products.len())
-}
-
-async fn insert_entries(connection: &mut PgConnection, business: BusinessId, written: &Written) -> Result<(), DbError> {
-    let entries = &written.entries;
-    let insert = sqlx::query_file!(
-        "src/engine/sql/insert_credit_entries.sql",
-        business.0,
+        &items.line_total,
         &entries.customer,
         &entries.seq,
         &entries.kind as &[&str],
@@ -315,40 +279,7 @@ async fn insert_entries(connection: &mut PgConnection, business: BusinessId, wri
         &entries.created_at,
         &entries.reference as &[Option<String>],
         &entries.job,
-        written.period.0,
-        &entries.refund as &[Option<Uuid>]
-    );
-    expect_rows("insert_credit_entries", insert.execute(connection).await?, entries.customer.len())
-}
-
-async fn change_budgets(
-    connection: &mut PgConnection,
-    business: BusinessId,
-    budgets: &BTreeMap<BudgetKey, (Decimal, Option<Decimal>)>,
-) -> Result<(), DbError> {
-    let (programs, periods, starts) = super::rows::budget_keys(budgets.keys().copied());
-    let (deltas, totals): (Vec<Decimal>, Vec<Option<Decimal>>) = budgets.values().copied().unzip();
-    let update = sqlx::query_file!(
-        "src/engine/sql/change_budgets.sql",
-        business.0,
-        &programs,
-        &periods,
-        &starts,
-        &deltas,
-        &totals as &[Option<Decimal>]
-    );
-    expect_rows("change_budgets", update.execute(connection).await?, programs.len())
-}
-
-async fn insert_subsidies(
-    connection: &mut PgConnection,
-    business: BusinessId,
-    written: &Written,
-) -> Result<(), DbError> {
-    let subsidies = &written.subsidies;
-    let insert = sqlx::query_file!(
-        "src/engine/sql/insert_subsidies.sql",
-        business.0,
+        &entries.refund as &[Option<Uuid>],
         &subsidies.entry,
         &subsidies.order,
         &subsidies.customer,
@@ -360,7 +291,19 @@ async fn insert_subsidies(
         &subsidies.evaluation,
         &subsidies.created_at,
         &subsidies.job,
-        written.period.0
+        &products,
+        &stock,
+        &programs,
+        &budget_periods,
+        &period_starts,
+        &drawn,
+        &totals as &[Option<Decimal>]
     );
-    expect_rows("insert_subsidies", insert.execute(connection).await?, subsidies.entry.len())
+    let stored = stored.fetch_one(connection).await?;
+    expect_count("store: orders", stored.orders, orders.order.len())?;
+    expect_count("store: items", stored.items, items.order.len())?;
+    expect_count("store: entries", stored.entries, entries.customer.len())?;
+    expect_count("store: subsidies", stored.subsidies, subsidies.entry.len())?;
+    expect_count("store: products", stored.products, products.len())?;
+    expect_count("store: budgets", stored.budgets, programs.len())
 }

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Turn;
-use crate::db::{DbError, expect_rows};
+use crate::db::{DbError, expect_count};
 use crate::ids::{BusinessId, JobId};
 
 /// How a job ended.
@@ -46,11 +46,11 @@ pub struct Finished {
     pub outcome: String,
 }
 
-/// Stores the results, removes those jobs and the dropped ones, and counts the decisions. Always ends with a checked
-/// statement: `commit()` returns Ok after a swallowed error (FAULTS 2).
+/// Stores the results, removes those jobs and the dropped ones, and counts the decisions. It is the last statement of a
+/// transaction, and checked: `commit()` returns Ok after a swallowed error (FAULTS 2).
 ///
 /// # Errors
-/// [`DbError`] if a statement fails or changes another number of rows than there are results.
+/// [`DbError`] if the statement fails or changes another number of rows than there are results.
 pub async fn finish(
     connection: &mut PgConnection,
     turn: &Turn,
@@ -58,35 +58,30 @@ pub async fn finish(
     dropped: &[JobId],
     (decided_at, simulated): (DateTime<Utc>, bool),
 ) -> Result<(), DbError> {
-    let business = turn.business.0;
     let ids: Vec<Uuid> = results.iter().map(|result| result.job_id.0).collect();
-    let count = i64::try_from(results.len()).expect("a batch has at most 10,000 jobs");
-    let last_seq = turn.decision_seq + count;
-    if !results.is_empty() {
-        let statuses: Vec<String> = results.iter().map(|result| result.status.as_str().to_owned()).collect();
-        let reasons: Vec<Option<&str>> = results.iter().map(|result| result.reason).collect();
-        let outcomes: Vec<&str> = results.iter().map(|result| result.outcome.as_str()).collect();
-        let seqs: Vec<i64> = (turn.decision_seq + 1..=last_seq).collect();
-        let stored = sqlx::query_file!(
-            "src/queue/sql/insert_results.sql",
-            business,
-            &ids,
-            &statuses,
-            &reasons as &[Option<&str>],
-            &outcomes as &[&str],
-            &seqs,
-            decided_at,
-            simulated
-        );
-        expect_rows("insert_results", stored.execute(&mut *connection).await?, ids.len())?;
-    }
-    let gone: Vec<Uuid> = ids.into_iter().chain(dropped.iter().map(|job| job.0)).collect();
-    if !gone.is_empty() {
-        let deleted = sqlx::query_file!("src/queue/sql/delete_jobs.sql", business, &gone);
-        expect_rows("delete_jobs", deleted.execute(&mut *connection).await?, gone.len())?;
-    }
-    let advanced = sqlx::query_file!("src/queue/sql/advance_queue.sql", business, last_seq);
-    expect_rows("advance_queue", advanced.execute(connection).await?, 1)
+    let last_seq = turn.decision_seq + i64::try_from(results.len()).expect("a batch has at most 10,000 jobs");
+    let statuses: Vec<&str> = results.iter().map(|result| result.status.as_str()).collect();
+    let reasons: Vec<Option<&str>> = results.iter().map(|result| result.reason).collect();
+    let outcomes: Vec<&str> = results.iter().map(|result| result.outcome.as_str()).collect();
+    let seqs: Vec<i64> = (turn.decision_seq + 1..=last_seq).collect();
+    let gone: Vec<Uuid> = ids.iter().copied().chain(dropped.iter().map(|job| job.0)).collect();
+    let finished = sqlx::query_file!(
+        "src/queue/sql/finish.sql",
+        turn.business.0,
+        &ids,
+        &statuses as &[&str],
+        &reasons as &[Option<&str>],
+        &outcomes as &[&str],
+        &seqs,
+        decided_at,
+        simulated,
+        &gone,
+        last_seq
+    );
+    let finished = finished.fetch_one(connection).await?;
+    expect_count("finish: results", finished.results, ids.len())?;
+    expect_count("finish: jobs", finished.gone, gone.len())?;
+    expect_count("finish: queues", finished.queues, 1)
 }
 
 /// Which of these keys have a result already: the worker's own, final check against doing a request twice.

@@ -1,0 +1,90 @@
+-- store: what a batch's purchases and payments change, one round trip for all tables. Each part is a set; foreign keys and
+-- the triggers of statements are checked at the end of the whole, so the parts need no order among each other. It gives how
+-- many rows each part wrote: the caller compares them with what was decided.
+--
+-- The arrays of an insert are unnested side by side in a select list: as functions in FROM they would be written to a
+-- tuplestore first. A distributed database sends each insert to the business's node only in this form, from `businesses`.
+WITH new_orders AS (
+    INSERT INTO commissary.orders AS o (business_id, order_id, customer_id, outlet_id, total, subsidy, payable, placed_at,
+        organization_id, office_id, team_id, job_id, period_id, idempotency_key)
+    SELECT b.business_id, u.order_id, u.customer_id, u.outlet_id, u.total, u.subsidy, u.payable, u.placed_at,
+        u.organization_id, u.office_id, u.team_id, u.job_id, $2::uuid, u.idempotency_key
+    FROM commissary.businesses b
+    CROSS JOIN LATERAL (
+        SELECT
+            unnest($3::uuid[]) AS order_id, unnest($4::uuid[]) AS customer_id, unnest($5::uuid[]) AS outlet_id,
+            unnest($6::numeric[]) AS total, unnest($7::numeric[]) AS subsidy, unnest($8::numeric[]) AS payable,
+            unnest($9::timestamptz[]) AS placed_at, unnest($10::uuid[]) AS organization_id,
+            unnest($11::uuid[]) AS office_id, unnest($12::uuid[]) AS team_id, unnest($13::uuid[]) AS job_id,
+            unnest($14::text[]) AS idempotency_key
+    ) u
+    WHERE b.business_id = $1
+    RETURNING 1
+), new_items AS (
+    INSERT INTO commissary.order_items AS i (business_id, order_id, line_no, product_id, quantity, unit_price, tax_rate,
+        line_total)
+    SELECT b.business_id, u.order_id, u.line_no, u.product_id, u.quantity, u.unit_price, u.tax_rate, u.line_total
+    FROM commissary.businesses b
+    CROSS JOIN LATERAL (
+        SELECT
+            unnest($15::uuid[]) AS order_id, unnest($16::integer[]) AS line_no, unnest($17::uuid[]) AS product_id,
+            unnest($18::integer[]) AS quantity, unnest($19::numeric[]) AS unit_price,
+            unnest($20::numeric[]) AS tax_rate, unnest($21::numeric[]) AS line_total
+    ) u
+    WHERE b.business_id = $1
+    RETURNING 1
+), new_entries AS (
+    -- The next entries of the customers' chains.
+    INSERT INTO commissary.credit_ledger AS l (business_id, customer_id, seq, kind, amount, balance_before, balance_after,
+        credit_limit, order_id, created_at, reference, job_id, period_id, refund_id)
+    SELECT b.business_id, u.customer_id, u.seq, u.kind, u.amount, u.balance_before, u.balance_after, u.credit_limit,
+        u.order_id, u.created_at, u.reference, u.job_id, $2::uuid, u.refund_id
+    FROM commissary.businesses b
+    CROSS JOIN LATERAL (
+        SELECT
+            unnest($22::uuid[]) AS customer_id, unnest($23::bigint[]) AS seq, unnest($24::text[]) AS kind,
+            unnest($25::numeric[]) AS amount, unnest($26::numeric[]) AS balance_before,
+            unnest($27::numeric[]) AS balance_after, unnest($28::numeric[]) AS credit_limit,
+            unnest($29::uuid[]) AS order_id, unnest($30::timestamptz[]) AS created_at,
+            unnest($31::text[]) AS reference, unnest($32::uuid[]) AS job_id, unnest($33::uuid[]) AS refund_id
+    ) u
+    WHERE b.business_id = $1
+    RETURNING 1
+), new_subsidies AS (
+    -- The subsidies that won, each with its program's whole state and every candidate's evaluation.
+    INSERT INTO commissary.subsidy_ledger AS s (business_id, entry_id, order_id, customer_id, program_id, budget_period,
+        period_start, applied_amount, program_snapshot, evaluation, created_at, job_id, period_id)
+    SELECT b.business_id, u.entry_id, u.order_id, u.customer_id, u.program_id, u.budget_period, u.period_start,
+        u.applied_amount, u.program_snapshot::jsonb, u.evaluation::jsonb, u.created_at, u.job_id, $2::uuid
+    FROM commissary.businesses b
+    CROSS JOIN LATERAL (
+        SELECT
+            unnest($34::uuid[]) AS entry_id, unnest($35::uuid[]) AS order_id, unnest($36::uuid[]) AS customer_id,
+            unnest($37::uuid[]) AS program_id, unnest($38::text[]) AS budget_period,
+            unnest($39::date[]) AS period_start, unnest($40::numeric[]) AS applied_amount,
+            unnest($41::text[]) AS program_snapshot, unnest($42::text[]) AS evaluation,
+            unnest($43::timestamptz[]) AS created_at, unnest($44::uuid[]) AS job_id
+    ) u
+    WHERE b.business_id = $1
+    RETURNING 1
+), changed_products AS (
+    -- By how much each product's stock changes; the guard repeats the rule that the decisions followed.
+    UPDATE commissary.products p SET stock = p.stock + u.delta
+    FROM unnest($45::uuid[], $46::bigint[]) u (product_id, delta)
+    WHERE p.business_id = $1 AND p.product_id = u.product_id AND p.stock + u.delta >= 0
+    RETURNING 1
+), changed_budgets AS (
+    -- What was drawn from each budget less what was given back; the guard repeats the rule that the decisions followed.
+    -- Only a purchase brings a program's changed total into force: a give-back leaves it (null).
+    UPDATE commissary.subsidy_budgets k
+    SET budget_used = k.budget_used + u.delta, total_budget = coalesce(u.total_budget, k.total_budget)
+    FROM unnest($47::uuid[], $48::text[], $49::date[], $50::numeric[], $51::numeric[])
+        u (program_id, budget_period, period_start, delta, total_budget)
+    WHERE k.business_id = $1 AND k.program_id = u.program_id AND k.budget_period = u.budget_period
+      AND k.period_start = u.period_start
+      AND k.budget_used + u.delta BETWEEN 0 AND coalesce(u.total_budget, k.total_budget)
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM new_orders) AS "orders!", (SELECT count(*) FROM new_items) AS "items!",
+    (SELECT count(*) FROM new_entries) AS "entries!", (SELECT count(*) FROM new_subsidies) AS "subsidies!",
+    (SELECT count(*) FROM changed_products) AS "products!", (SELECT count(*) FROM changed_budgets) AS "budgets!"

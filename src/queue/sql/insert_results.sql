@@ -1,8 +1,0 @@
--- insert_results: the outcome of each finished job; what was asked is copied from the job.
-INSERT INTO commissary.job_results AS r (business_id, job_id, idempotency_key, kind, status, reason, outcome, attempts,
-    enqueued_at, finished_at, decision_seq, decided_at, payload, priority, traceparent, simulated)
-SELECT j.business_id, j.job_id, j.idempotency_key, j.kind, u.status, u.reason, u.outcome::jsonb, j.attempts + 1,
-    j.enqueued_at, statement_timestamp(), u.decision_seq, $7, j.payload, j.priority, j.traceparent, $8
-FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bigint[])
-    AS u (job_id, status, reason, outcome, decision_seq)
-JOIN commissary.jobs j ON j.business_id = $1 AND j.job_id = u.job_id
