@@ -70,11 +70,11 @@ async fn the_claim_reads_its_index_in_order_under_the_policies() {
     let mut tx = begin_tenant(&pool, BusinessId(shop.business)).await.expect("begins");
     let claim = format!(
         "EXPLAIN (ANALYZE, BUFFERS) {}",
-        include_str!("../src/queue/sql/claim_jobs.sql")
-            .replace("\"payload!\"", "payload")
+        include_str!("../src/queue/sql/claim.sql")
             .replace("$1", &format!("'{}'::uuid", shop.business))
             .replace("$2", "10")
             .replace("$3", "'{}'")
+            .replace("$4", "NULL")
     );
     let plan: Vec<String> = sqlx::query_scalar(AssertSqlSafe(claim)).fetch_all(&mut *tx).await.expect("a plan");
     let plan = plan.join("\n");

@@ -1,6 +1,7 @@
 //! Connections and tenant transactions: which role acts, and for which one business.
 
 mod error;
+mod record;
 mod startup;
 
 use std::str::FromStr;
@@ -10,6 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Postgres, Transaction};
 
 pub use error::{DbError, Fault};
+pub(crate) use record::records;
 pub use startup::{UnsafeServer, check_worker_server};
 
 use crate::config::{DatabaseSettings, SecretUrl};

@@ -87,6 +87,20 @@ pub struct Moment {
     pub month_ends: DateTime<Utc>,
 }
 
+/// The moment in a row of any statement that gives one: each has a row type of its own.
+macro_rules! moment_of {
+    ($row:ident) => {
+        $crate::domain::snapshot::Moment {
+            now: $row.now,
+            local: $row.local,
+            day_ends: $row.day_ends,
+            week_ends: $row.week_ends,
+            month_ends: $row.month_ends,
+        }
+    };
+}
+pub(crate) use moment_of;
+
 impl Moment {
     /// The first local day of the budget period that holds this moment (DOMAIN, "Budget periods").
     #[must_use]

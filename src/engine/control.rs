@@ -38,13 +38,13 @@ impl Engine {
         mut tx: Transaction<'_, Postgres>,
         turn: &Turn,
         job: &ClaimedJob,
+        moment: Moment,
     ) -> Result<Batch, DbError> {
-        let clock = (self.settings.now, self.settings.now.is_some());
-        let moment = load::moment(&mut tx, turn.business, clock.0).await?;
+        let simulated = self.settings.now.is_some();
         let batch = Batch { had_turn: true, claimed: 1, has_more: true, ..Batch::default() };
         let keys = [job.idempotency_key.clone()];
         if !queue::finished_keys(&mut tx, turn.business, &keys).await?.is_empty() {
-            queue::finish(&mut tx, turn, &[], &[job.job_id], (moment.now, clock.1)).await?;
+            queue::finish(&mut tx, turn, &[], &[job.job_id], (moment.now, simulated)).await?;
             tx.commit().await?;
             return Ok(Batch { dropped: 1, ..batch });
         }
@@ -61,7 +61,7 @@ impl Engine {
                 (vec![finished(job, Status::Rejected, Some(refusal.reason.as_str()), &refusal.outcome)], 1)
             }
         };
-        queue::finish(&mut tx, turn, &results, &[], (moment.now, clock.1)).await?;
+        queue::finish(&mut tx, turn, &results, &[], (moment.now, simulated)).await?;
         tx.commit().await?;
         Ok(Batch { finished, ..batch })
     }

@@ -10,24 +10,24 @@ use uuid::Uuid;
 
 use super::rows;
 use crate::db::DbError;
-use crate::domain::snapshot::{Account, Customer, Moment, OverduePolicy};
+use crate::domain::snapshot::{Account, Customer, Moment, OverduePolicy, moment_of};
 use crate::ids::{BusinessId, CustomerId, OfficeId, OrganizationId, OutletId};
 use crate::money::Amount;
 use crate::queue::Turn;
 
-/// The moment in a row of any statement that gives one: each has a row type of its own.
-macro_rules! moment_of {
-    ($row:ident) => {
-        Moment {
-            now: $row.now,
-            local: $row.local,
-            day_ends: $row.day_ends,
-            week_ends: $row.week_ends,
-            month_ends: $row.month_ends,
-        }
-    };
+/// The instant, and the business's wall clock at it; `clock` fixes it for simulations.
+///
+/// # Errors
+/// [`DbError`] of the statement.
+pub(super) async fn moment(
+    connection: &mut PgConnection,
+    business: BusinessId,
+    clock: Option<DateTime<Utc>>,
+) -> Result<Moment, DbError> {
+    let row = sqlx::query_file!("src/engine/sql/moment.sql", business.0, clock as Option<DateTime<Utc>>);
+    let row = row.fetch_one(connection).await?;
+    Ok(moment_of!(row))
 }
-pub(super) use moment_of;
 
 /// What one statement after the locks gives.
 pub(super) struct Derived {

@@ -12,6 +12,7 @@ mod control;
 mod derived;
 mod hands;
 mod load;
+mod lock;
 mod orders;
 mod overdue;
 mod prepared;

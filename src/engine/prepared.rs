@@ -10,7 +10,7 @@ use super::store::{self, Written};
 use crate::db::{DbError, begin_tenant, begin_tenant_on};
 use crate::domain::decide::Job;
 use crate::ids::BusinessId;
-use crate::queue::{self, Finished, Turn};
+use crate::queue::{self, Claim, Finished, Turn};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
@@ -35,13 +35,12 @@ impl Engine {
         jobs_max: u32,
     ) -> Result<Vec<PreparedBatch>, DbError> {
         let mut tx = begin_tenant(&self.pool, business).await?;
-        let Some(mut turn) = queue::take_turn(&mut tx, business).await? else { return Ok(Vec::new()) };
-        let jobs = queue::claim(&mut tx, business, jobs_max, &[]).await?;
-        if jobs.is_empty() {
-            return Ok(Vec::new());
-        }
-        let requests: Vec<Job> = jobs.iter().map(|job| parsed(job, &turn)).collect();
-        let Loaded { mut snapshot, .. } = load::load(&mut tx, &turn, &jobs, &requests, self.settings.now).await?;
+        let clock = self.settings.now;
+        let claim = queue::claim(&mut tx, business, jobs_max, &[], clock).await?;
+        let Some(claim) = claim.filter(|claim| !claim.jobs.is_empty()) else { return Ok(Vec::new()) };
+        let requests: Vec<Job> = claim.jobs.iter().map(|job| parsed(job, &claim.turn)).collect();
+        let Loaded { mut snapshot, .. } = load::load(&mut tx, &claim, &requests, clock).await?;
+        let Claim { mut turn, jobs, .. } = claim;
         let decided_at = snapshot.moment.now;
         let mut batches = Vec::new();
         for (claimed, jobs) in jobs.chunks(batch_size).zip(requests.chunks(batch_size)) {

@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Engine;
+use super::derived;
 use super::load::{self, Loaded};
 use super::store::{self, Written};
 use crate::db::{DbError, begin_tenant_on};
@@ -15,7 +16,7 @@ use crate::domain::outcome::Decision;
 use crate::domain::request;
 use crate::domain::snapshot::Snapshot;
 use crate::ids::{BusinessId, JobId, MovementId, OrderId, RefundId, SubsidyEntryId};
-use crate::queue::{self, ClaimedJob, Failure, Finished, Status, Turn};
+use crate::queue::{self, Claim, ClaimedJob, Failure, Finished, Status, Turn};
 
 /// What a committed batch did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,18 +79,18 @@ impl Engine {
         claimed: &mut Vec<(JobId, u32)>,
     ) -> Result<Batch, DbError> {
         let mut tx = begin_tenant_on(connection, business).await?;
-        let Some(turn) = queue::take_turn(&mut tx, business).await? else {
+        let (beside, clock) = (self.asides.ids(), self.settings.now);
+        let Some(mut claim) = queue::claim(&mut tx, business, limit, &beside, clock).await? else {
             return Ok(Batch::default());
         };
-        let promoted = if turn.has_due { queue::promote_due(&mut tx, business).await? } else { 0 };
-        let mut jobs = queue::claim(&mut tx, business, limit, &self.asides.ids()).await?;
         // A control job is run alone; those claimed behind it, or it behind others, wait for the next turn.
+        let jobs = &mut claim.jobs;
         let together = jobs.iter().take_while(|job| !job.kind.is_control()).count();
         let has_more = jobs.len() > together.max(1);
         jobs.truncate(together.max(1));
         claimed.extend(jobs.iter().map(|job| (job.job_id, job.attempts)));
         if jobs.is_empty() {
-            if promoted > 0 {
+            if claim.promoted > 0 {
                 tx.commit().await?;
             }
             return Ok(Batch { had_turn: true, ..Batch::default() });
@@ -97,10 +98,11 @@ impl Engine {
         if let [job] = jobs.as_slice()
             && job.kind.is_control()
         {
-            return self.control(tx, &turn, job).await;
+            return self.control(tx, &claim.turn, job, claim.moment).await;
         }
-        let requests: Vec<Job> = jobs.iter().map(|job| parsed(job, &turn)).collect();
-        let loaded = load::load(&mut tx, &turn, &jobs, &requests, self.settings.now).await?;
+        let requests: Vec<Job> = jobs.iter().map(|job| parsed(job, &claim.turn)).collect();
+        let loaded = load::load(&mut tx, &claim, &requests, clock).await?;
+        let Claim { turn, jobs, .. } = claim;
         let moment = loaded.snapshot.moment.now;
         let (dropped, decided, written) = self.decide_all(&turn, jobs, requests, loaded)?;
         store::store(&mut tx, business, &written).await?;
@@ -114,7 +116,7 @@ impl Engine {
             dropped: dropped.len(),
             has_more,
         };
-        queue::finish(&mut tx, &turn, &results, &dropped, (moment, self.settings.now.is_some())).await?;
+        queue::finish(&mut tx, &turn, &results, &dropped, (moment, clock.is_some())).await?;
         tx.commit().await?;
         Ok(batch)
     }
@@ -204,7 +206,7 @@ impl Engine {
         if failures.is_empty() {
             return Ok(());
         }
-        let now = load::moment(connection, business, None::<DateTime<Utc>>).await?.now;
+        let now = derived::moment(connection, business, None::<DateTime<Utc>>).await?.now;
         queue::charge_attempts(connection, business, failures, &self.settings.worker, now).await
     }
 }

@@ -6,9 +6,9 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use crate::db::DbError;
-use crate::domain::snapshot::{BudgetKey, BudgetPeriod, Program, ProgramKind};
-use crate::ids::{OfficeId, OrganizationId, OutletId, ProgramId, TeamId};
+use crate::db::{DbError, records};
+use crate::domain::snapshot::{Account, BudgetKey, BudgetPeriod, Customer, Product, Program, ProgramKind};
+use crate::ids::{CustomerId, OfficeId, OrganizationId, OutletId, ProductId, ProgramId, TeamId};
 use crate::money::Amount;
 
 /// A stored amount. `numeric(18,4)` cannot hold one out of range.
@@ -42,29 +42,89 @@ pub(crate) fn budget_keys(keys: impl Iterator<Item = BudgetKey>) -> (Vec<Uuid>, 
     (programs, periods, starts)
 }
 
-/// A row of `load_programs`.
-pub(crate) struct ProgramRow {
-    pub(crate) program_id: Uuid,
-    pub(crate) name: String,
-    pub(crate) organization_id: Uuid,
-    pub(crate) office_id: Option<Uuid>,
-    pub(crate) team_id: Option<Uuid>,
-    pub(crate) outlet_id: Option<Uuid>,
-    pub(crate) kind: String,
-    pub(crate) value: Decimal,
-    pub(crate) cap: Option<Decimal>,
-    pub(crate) priority: i32,
-    pub(crate) min_order_amount: Option<Decimal>,
-    pub(crate) starts_at: Option<DateTime<Utc>>,
-    pub(crate) ends_at: Option<DateTime<Utc>>,
-    pub(crate) weekdays: Option<Vec<i16>>,
-    pub(crate) hour_from: Option<NaiveTime>,
-    pub(crate) hour_to: Option<NaiveTime>,
-    pub(crate) budget_period: String,
-    pub(crate) total_budget: Decimal,
-    pub(crate) per_customer_cap: Option<Decimal>,
-    pub(crate) allow_partial: bool,
-    pub(crate) is_active: bool,
+records! {
+    /// A customer of `lock`.
+    pub(crate) struct CustomerRow {
+        pub(crate) customer_id: CustomerId,
+        pub(crate) credit_limit: Decimal,
+        pub(crate) organization_id: Option<OrganizationId>,
+        pub(crate) office_id: Option<OfficeId>,
+        pub(crate) team_id: Option<TeamId>,
+        pub(crate) is_active: bool,
+    }
+
+    /// A program of `lock`.
+    pub(crate) struct ProgramRow {
+        pub(crate) program_id: Uuid,
+        pub(crate) name: String,
+        pub(crate) organization_id: Uuid,
+        pub(crate) office_id: Option<Uuid>,
+        pub(crate) team_id: Option<Uuid>,
+        pub(crate) outlet_id: Option<Uuid>,
+        pub(crate) kind: String,
+        pub(crate) value: Decimal,
+        pub(crate) cap: Option<Decimal>,
+        pub(crate) priority: i32,
+        pub(crate) min_order_amount: Option<Decimal>,
+        pub(crate) starts_at: Option<DateTime<Utc>>,
+        pub(crate) ends_at: Option<DateTime<Utc>>,
+        pub(crate) weekdays: Option<Vec<i16>>,
+        pub(crate) hour_from: Option<NaiveTime>,
+        pub(crate) hour_to: Option<NaiveTime>,
+        pub(crate) budget_period: String,
+        pub(crate) total_budget: Decimal,
+        pub(crate) per_customer_cap: Option<Decimal>,
+        pub(crate) allow_partial: bool,
+        pub(crate) is_active: bool,
+    }
+
+    /// A budget of `lock`.
+    pub(crate) struct BudgetRow {
+        pub(crate) program_id: ProgramId,
+        pub(crate) budget_period: String,
+        pub(crate) period_start: NaiveDate,
+        pub(crate) total_budget: Decimal,
+        pub(crate) budget_used: Decimal,
+    }
+
+    /// A product of `lock`.
+    pub(crate) struct ProductRow {
+        pub(crate) product_id: ProductId,
+        pub(crate) price: Decimal,
+        pub(crate) tax_rate: Decimal,
+        pub(crate) stock: i64,
+        pub(crate) outlet_id: Option<OutletId>,
+        pub(crate) is_active: bool,
+    }
+}
+
+impl TryFrom<CustomerRow> for Customer {
+    type Error = DbError;
+
+    fn try_from(row: CustomerRow) -> Result<Self, DbError> {
+        Ok(Self {
+            credit_limit: amount(row.credit_limit)?,
+            organization: row.organization_id,
+            office: row.office_id,
+            team: row.team_id,
+            is_active: row.is_active,
+            account: Account::default(),
+        })
+    }
+}
+
+impl TryFrom<ProductRow> for Product {
+    type Error = DbError;
+
+    fn try_from(row: ProductRow) -> Result<Self, DbError> {
+        Ok(Self {
+            price: amount(row.price)?,
+            tax_rate: row.tax_rate,
+            stock: row.stock,
+            outlet: row.outlet_id,
+            is_active: row.is_active,
+        })
+    }
 }
 
 impl TryFrom<ProgramRow> for Program {

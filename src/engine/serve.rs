@@ -83,11 +83,12 @@ impl Engine {
     /// Charges one job in a transaction of its own; false if another worker has the turn.
     pub(super) async fn charge_alone(&self, business: BusinessId, failure: Failure) -> Result<bool, DbError> {
         let mut tx = begin_tenant(&self.pool, business).await?;
-        let Some(turn) = queue::take_turn(&mut tx, business).await? else { return Ok(false) };
-        let now = super::load::moment(&mut tx, business, self.settings.now).await?.now;
+        // The turn, without a job of its.
+        let Some(claim) = queue::claim(&mut tx, business, 0, &[], self.settings.now).await? else { return Ok(false) };
         let (results, failures) = self.split(vec![Decided::Failed(failure)]);
         self.charge(&mut tx, business, &failures).await?;
-        queue::finish(&mut tx, &turn, &results, &[], (now, self.settings.now.is_some())).await?;
+        let decided_at = (claim.moment.now, self.settings.now.is_some());
+        queue::finish(&mut tx, &claim.turn, &results, &[], decided_at).await?;
         tx.commit().await?;
         Ok(true)
     }

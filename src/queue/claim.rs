@@ -1,11 +1,12 @@
 //! Claim: a business's turn, and its next jobs in their order.
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::db::DbError;
+use crate::db::{DbError, records};
 use crate::domain::request::Kind;
-use crate::domain::snapshot::{Business, OverduePolicy};
+use crate::domain::snapshot::{Business, Moment, OverduePolicy, moment_of};
 use crate::ids::{BusinessId, JobId};
 use crate::money::Currency;
 
@@ -21,38 +22,19 @@ pub struct Turn {
     pub decision_seq: i64,
     /// What decisions depend on.
     pub settings: Business,
-    /// Whether scheduled jobs are due.
-    pub has_due: bool,
 }
 
-/// Takes the business's turn, unless another worker has it or it is paused.
-///
-/// # Errors
-/// [`DbError`] of the statement, or if the business's settings are unknown to this program.
-pub async fn take_turn(connection: &mut PgConnection, business: BusinessId) -> Result<Option<Turn>, DbError> {
-    let row = sqlx::query_file!("src/queue/sql/lock_queue.sql", business.0).fetch_optional(connection).await?;
-    let Some(row) = row else { return Ok(None) };
-    let unknown = |what: &str| DbError::Unknown(format!("business {business}: {what}"));
-    let settings = Business {
-        currency: Currency::with_exponent(u32::try_from(row.exponent).map_err(|_| unknown("negative exponent"))?),
-        overdue_after_days: u32::try_from(row.overdue_after_days)
-            .map_err(|_| unknown("negative overdue_after_days"))?,
-        overdue_policy: match row.overdue_policy.as_str() {
-            "allow" => OverduePolicy::Allow,
-            "block" => OverduePolicy::Block,
-            other => return Err(unknown(&format!("overdue_policy {other:?} is unknown to this version"))),
-        },
-    };
-    Ok(Some(Turn { business, decision_seq: row.decision_seq, settings, has_due: row.has_due }))
-}
-
-/// Moves jobs whose time has come among the ready ones; says how many.
-///
-/// # Errors
-/// [`DbError`] of the statement.
-pub async fn promote_due(connection: &mut PgConnection, business: BusinessId) -> Result<u64, DbError> {
-    let done = sqlx::query_file!("src/queue/sql/promote_due.sql", business.0, PROMOTED_MAX).execute(connection).await?;
-    Ok(done.rows_affected())
+/// A turn with its jobs.
+#[derive(Debug)]
+pub struct Claim {
+    /// The turn.
+    pub turn: Turn,
+    /// When it was taken.
+    pub moment: Moment,
+    /// The jobs, locked; perhaps none.
+    pub jobs: Vec<ClaimedJob>,
+    /// How many jobs whose time has come were moved among the ready ones.
+    pub promoted: u64,
 }
 
 /// A job as it waits.
@@ -70,31 +52,82 @@ pub struct ClaimedJob {
     pub attempts: u32,
 }
 
-/// The next ready jobs, at most `limit`: by priority, then `run_at`, then in the order of enqueueing; without those that
-/// this process works on beside the turn.
+records! {
+    /// A job of `claim`.
+    struct JobRow {
+        job_id: JobId,
+        kind: String,
+        idempotency_key: String,
+        payload: String,
+        attempts: i32,
+    }
+}
+
+/// Takes the business's turn, unless another worker has it or it is paused, and its next ready jobs, at most `limit`: by
+/// priority, then `run_at`, then in the order of enqueueing; without those that this process works on beside the turn.
+/// `clock` fixes the moment for simulations.
 ///
 /// # Errors
-/// [`DbError`] of the statement, or if a kind is unknown to this program.
+/// [`DbError`] of a statement, or if the business's settings or a kind are unknown to this program.
 pub async fn claim(
     connection: &mut PgConnection,
     business: BusinessId,
     limit: u32,
     beside: &[Uuid],
-) -> Result<Vec<ClaimedJob>, DbError> {
-    let rows = sqlx::query_file!("src/queue/sql/claim_jobs.sql", business.0, i64::from(limit), beside)
-        .fetch_all(connection)
-        .await?;
-    rows.into_iter()
-        .map(|row| {
-            let kind = Kind::from_name(&row.kind)
-                .ok_or_else(|| DbError::Unknown(format!("job kind {:?} is unknown to this version", row.kind)))?;
-            Ok(ClaimedJob {
-                job_id: JobId(row.job_id),
-                kind,
-                idempotency_key: row.idempotency_key,
-                payload: row.payload,
-                attempts: u32::try_from(row.attempts).unwrap_or_default(),
-            })
+    clock: Option<DateTime<Utc>>,
+) -> Result<Option<Claim>, DbError> {
+    let mut promoted = None;
+    loop {
+        let claimed = sqlx::query_file!(
+            "src/queue/sql/claim.sql",
+            business.0,
+            i64::from(limit),
+            beside,
+            clock as Option<DateTime<Utc>>
+        );
+        let Some(row) = claimed.fetch_optional(&mut *connection).await? else { return Ok(None) };
+        if row.has_due && promoted.is_none() {
+            // They may come before those that were claimed, so it is claimed again.
+            promoted = Some(promote_due(connection, business).await?);
+            continue;
+        }
+        let settings = settings(business, row.exponent, row.overdue_after_days, &row.overdue_policy)?;
+        let turn = Turn { business, decision_seq: row.decision_seq, settings };
+        let jobs = row.jobs.unwrap_or_default().into_iter().map(ClaimedJob::try_from).collect::<Result<_, _>>()?;
+        return Ok(Some(Claim { turn, moment: moment_of!(row), jobs, promoted: promoted.unwrap_or_default() }));
+    }
+}
+
+async fn promote_due(connection: &mut PgConnection, business: BusinessId) -> Result<u64, DbError> {
+    let done = sqlx::query_file!("src/queue/sql/promote_due.sql", business.0, PROMOTED_MAX).execute(connection).await?;
+    Ok(done.rows_affected())
+}
+
+fn settings(business: BusinessId, exponent: i16, after_days: i32, policy: &str) -> Result<Business, DbError> {
+    let unknown = |what: &str| DbError::Unknown(format!("business {business}: {what}"));
+    Ok(Business {
+        currency: Currency::with_exponent(u32::try_from(exponent).map_err(|_| unknown("negative exponent"))?),
+        overdue_after_days: u32::try_from(after_days).map_err(|_| unknown("negative overdue_after_days"))?,
+        overdue_policy: match policy {
+            "allow" => OverduePolicy::Allow,
+            "block" => OverduePolicy::Block,
+            other => return Err(unknown(&format!("overdue_policy {other:?} is unknown to this version"))),
+        },
+    })
+}
+
+impl TryFrom<JobRow> for ClaimedJob {
+    type Error = DbError;
+
+    fn try_from(row: JobRow) -> Result<Self, DbError> {
+        let kind = Kind::from_name(&row.kind)
+            .ok_or_else(|| DbError::Unknown(format!("job kind {:?} is unknown to this version", row.kind)))?;
+        Ok(Self {
+            job_id: row.job_id,
+            kind,
+            idempotency_key: row.idempotency_key,
+            payload: row.payload,
+            attempts: u32::try_from(row.attempts).unwrap_or_default(),
         })
-        .collect()
+    }
 }

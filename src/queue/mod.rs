@@ -17,7 +17,7 @@ mod operate;
 mod ready;
 mod sink;
 
-pub use claim::{ClaimedJob, Turn, claim, promote_due, take_turn};
+pub use claim::{Claim, ClaimedJob, Turn, claim};
 pub use enqueue::{EnqueueState, Enqueued, JobRequest, enqueue, enqueue_array, enqueue_many};
 pub use fail::{Failure, charge_attempts, failed_outcome};
 pub use finish::{Finished, Status, finish, finished_keys};

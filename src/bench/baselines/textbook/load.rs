@@ -172,7 +172,7 @@ async fn programs(
 ) -> anyhow::Result<Vec<Arc<Program>>> {
     let organizations = [organization.0];
     let found =
-        sqlx::query_file_as!(rows::ProgramRow, "src/engine/sql/load_programs.sql", business.0, &organizations[..]);
+        sqlx::query_file_as!(rows::ProgramRow, "src/bench/baselines/sql/load_programs.sql", business.0, &organizations[..]);
     let programs: Result<Vec<_>, DbError> =
         found.fetch_all(tx).await?.into_iter().map(|row| Program::try_from(row).map(Arc::new)).collect();
     Ok(programs?)
@@ -232,7 +232,7 @@ async fn products(
     request: &PurchaseRequest,
 ) -> anyhow::Result<HashMap<ProductId, Product>> {
     let ids = rows::distinct(request.lines.iter().map(|line| line.product));
-    let found = sqlx::query_file!("src/engine/sql/lock_products.sql", business.0, &ids).fetch_all(tx).await?;
+    let found = sqlx::query_file!("src/bench/baselines/sql/lock_products.sql", business.0, &ids).fetch_all(tx).await?;
     found
         .into_iter()
         .map(|row| {
