@@ -1,5 +1,6 @@
 //! Listen: hints across processes. Losing one costs at most a poll; nothing depends on them.
 
+use sqlx::PgConnection;
 use sqlx::postgres::{PgListener, PgPool};
 
 use crate::db::DbError;
@@ -24,8 +25,8 @@ pub async fn listen_for_jobs(pool: &PgPool) -> Result<PgListener, DbError> {
 ///
 /// # Errors
 /// [`DbError`] of the statement.
-pub async fn announce_results(pool: &PgPool) -> Result<(), DbError> {
+pub async fn announce_results(connection: &mut PgConnection) -> Result<(), DbError> {
     let hint = "BEGIN; SET LOCAL synchronous_commit = off; NOTIFY commissary_results; COMMIT";
-    sqlx::raw_sql(hint).execute(pool).await?;
+    sqlx::raw_sql(hint).execute(connection).await?;
     Ok(())
 }

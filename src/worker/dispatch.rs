@@ -3,17 +3,19 @@
 //! Hints only shorten the wait: looking alone finds everything.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgListener, PgPool};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::line::{Line, NextTurn};
 use super::scout::{Look, Scout};
 use crate::config::WorkerSettings;
+use crate::db::DbError;
 use crate::engine::Served;
 use crate::ids::BusinessId;
 use crate::queue;
@@ -58,7 +60,7 @@ pub(super) struct Dispatcher {
     /// Whether a hint has come since the last look began.
     hinted: bool,
     faults: u32,
-    announce: Arc<Notify>,
+    announce: mpsc::Sender<()>,
     tally: Tally,
 }
 
@@ -85,6 +87,8 @@ impl Dispatcher {
         ended: mpsc::UnboundedReceiver<TurnEnded>,
         until_empty: bool,
     ) -> Self {
+        let (announce, due) = mpsc::channel(1);
+        tokio::spawn(announce_results(pool.clone(), due));
         Self {
             wait: Duration::from_millis(settings.poll_min_ms),
             worked_at: None,
@@ -99,14 +103,13 @@ impl Dispatcher {
             look_at: Instant::now(),
             hinted: false,
             faults: 0,
-            announce: Arc::new(Notify::new()),
+            announce,
             tally: Tally::default(),
         }
     }
 
     /// Runs until the worker is told to stop, or with `until_empty` until no business has a ready job.
     pub(super) async fn run(mut self) {
-        let announcing = tokio::spawn(announce(self.pool.clone(), Arc::clone(&self.announce)));
         let mut scout = Scout::start(self.pool.clone());
         let mut listener = None;
         while self.hand_out().await {
@@ -131,7 +134,6 @@ impl Dispatcher {
                 }
             }
         }
-        announcing.abort();
         scout.stop().await;
     }
 
@@ -157,7 +159,8 @@ impl Dispatcher {
                 self.tally.jobs += jobs as u64;
                 self.worked_at = Some(now);
                 self.seen.insert(business, now);
-                self.announce.notify_one();
+                // One that is under way or due already will do.
+                self.announce.try_send(()).ok();
                 self.wait = Duration::from_millis(self.settings.poll_min_ms);
                 if !self.line.is_busy() {
                     self.look_at = self.look_at.min(now + self.wait);
@@ -264,13 +267,23 @@ async fn hint(listener: &mut Option<PgListener>) {
     }
 }
 
-/// Hints at results after commits, gathered.
-async fn announce(pool: PgPool, due: Arc<Notify>) {
-    loop {
-        due.notified().await;
-        if let Err(error) = queue::announce_results(&pool).await {
+/// Hints at results after commits, gathered, until the dispatcher is gone. The connection is kept: the pool's care for one
+/// that is only lent costs more than the hint.
+async fn announce_results(pool: PgPool, mut due: mpsc::Receiver<()>) {
+    let mut kept = None;
+    while due.recv().await.is_some() {
+        if let Err(error) = announce_once(&pool, &mut kept).await {
+            kept = None;
             tracing::debug!(%error, "results were not announced: waiters poll");
         }
         sleep(ANNOUNCE_EVERY).await;
     }
+}
+
+async fn announce_once(pool: &PgPool, kept: &mut Option<PoolConnection<Postgres>>) -> Result<(), DbError> {
+    let connection = match kept {
+        Some(connection) => connection,
+        None => kept.insert(pool.acquire().await?),
+    };
+    queue::announce_results(connection).await
 }
