@@ -1,0 +1,93 @@
+-- One purchase enqueued costs little more than its row. Nothing changes in what a call does or answers.
+SET LOCAL citus.enable_unsafe_triggers = on;
+
+-- The worker, which serves every business, and whoever may act as the owner are not bound. It inlines.
+CREATE FUNCTION commissary.serves_every_business() RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN pg_has_role(session_user, 'commissary_owner', 'MEMBER')
+        OR pg_has_role(session_user, 'commissary_worker', 'MEMBER');
+
+CREATE OR REPLACE FUNCTION commissary.may_act_for(business uuid) RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = commissary, pg_temp AS $$
+BEGIN
+    RETURN commissary.serves_every_business() OR EXISTS (SELECT FROM commissary.principals p
+        WHERE p.role = session_user AND (p.business_id = business OR p.business_id IS NULL));
+END
+$$;
+
+CREATE OR REPLACE FUNCTION commissary.enqueue(
+    business_id uuid, kind text, idempotency_key text, payload jsonb, run_at timestamptz DEFAULT now(),
+    priority integer DEFAULT 0, traceparent text DEFAULT NULL
+) RETURNS TABLE (job_id uuid, state text, outcome jsonb)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = commissary, pg_temp SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
+#variable_conflict use_column
+DECLARE
+    previous CONSTANT text := coalesce(current_setting('app.business_id', true), '');
+    entered text;
+    new_id CONSTANT uuid := commissary.uuid_v7();
+    is_answered boolean;
+    is_idle boolean;
+    fault text;
+    stored record;
+BEGIN
+    IF enqueue.business_id IS NULL OR NOT commissary.serves_every_business() THEN
+        entered := enter_as_producer(enqueue.business_id);
+    ELSE
+        entered := set_config('app.business_id', enqueue.business_id::text, true);
+    END IF;
+    -- The usual case, in the same order as store_requests: insert, then look for a result. Nothing is inserted for an
+    -- unknown business, a faulty request or a known key.
+    INSERT INTO commissary.jobs AS j (business_id, job_id, kind, idempotency_key, payload, priority, run_at, state,
+            traceparent)
+        SELECT b.business_id, new_id, enqueue.kind, enqueue.idempotency_key, enqueue.payload,
+            coalesce(enqueue.priority, 0), coalesce(enqueue.run_at, now()),
+            CASE WHEN enqueue.run_at > clock_timestamp() THEN 'scheduled' ELSE 'ready' END, enqueue.traceparent
+        FROM commissary.businesses b
+        WHERE b.business_id = enqueue.business_id
+          AND commissary.request_fault(enqueue.kind, enqueue.idempotency_key, enqueue.payload, enqueue.run_at,
+            enqueue.traceparent) IS NULL
+        ON CONFLICT (business_id, idempotency_key) DO NOTHING;
+    IF FOUND THEN
+        SELECT EXISTS (SELECT FROM commissary.ready r WHERE r.business_id = enqueue.business_id AND NOT r.is_busy),
+            (SELECT true FROM commissary.job_results r
+                WHERE r.business_id = enqueue.business_id
+                  AND r.idempotency_key BETWEEN enqueue.idempotency_key AND enqueue.idempotency_key
+                ORDER BY r.idempotency_key LIMIT 1)
+            INTO is_idle, is_answered;
+        IF is_answered IS NULL THEN
+            IF is_idle THEN
+                PERFORM signal_work(enqueue.business_id);
+            END IF;
+            job_id := new_id;
+            state := 'queued';
+            entered := set_config('app.business_id', previous, true);
+            RETURN NEXT;
+            RETURN;
+        END IF;
+        DELETE FROM commissary.jobs j WHERE j.business_id = enqueue.business_id AND j.job_id = new_id;
+    END IF;
+
+    PERFORM enter_as_producer(enqueue.business_id);
+    fault := request_fault(enqueue.kind, enqueue.idempotency_key, enqueue.payload, enqueue.run_at, enqueue.traceparent);
+    IF fault IS NOT NULL THEN
+        RAISE EXCEPTION '%', fault USING ERRCODE = 'CM400';
+    END IF;
+    SELECT s.* INTO STRICT stored FROM store_requests(enqueue.business_id, ARRAY[enqueue.kind],
+        ARRAY[enqueue.idempotency_key], ARRAY[enqueue.payload], ARRAY[enqueue.run_at], ARRAY[enqueue.priority],
+        ARRAY[enqueue.traceparent], NULL, NULL) s;
+    IF stored.states[1] = 'conflict' THEN
+        RAISE EXCEPTION '%', stored.outcomes[1] ->> 'message' USING ERRCODE = 'CM409';
+    END IF;
+    IF stored.states[1] = 'queued' THEN
+        PERFORM signal_work(enqueue.business_id);
+    END IF;
+    job_id := stored.job_ids[1];
+    state := stored.states[1];
+    outcome := stored.outcomes[1];
+    PERFORM leave_business(previous);
+    RETURN NEXT;
+END
+$$;
+
+SELECT commissary.give_to_owner();
