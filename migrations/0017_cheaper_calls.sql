@@ -107,6 +107,10 @@ CREATE DOMAIN commissary.job_kind AS text CHECK (commissary.is_job_kind(VALUE));
 CREATE DOMAIN commissary.idempotency_key AS text CHECK (char_length(VALUE) BETWEEN 1 AND 200);
 CREATE DOMAIN commissary.job_state AS text CHECK (VALUE IN ('ready', 'scheduled'));
 CREATE DOMAIN commissary.attempt_count AS integer CHECK (VALUE >= 0);
+ALTER DOMAIN commissary.job_kind OWNER TO commissary_owner;
+ALTER DOMAIN commissary.idempotency_key OWNER TO commissary_owner;
+ALTER DOMAIN commissary.job_state OWNER TO commissary_owner;
+ALTER DOMAIN commissary.attempt_count OWNER TO commissary_owner;
 ALTER TABLE commissary.jobs
     ALTER kind TYPE commissary.job_kind,
     ALTER idempotency_key TYPE commissary.idempotency_key,
@@ -116,5 +120,51 @@ ALTER TABLE commissary.jobs
     DROP CONSTRAINT jobs_idempotency_key_check,
     DROP CONSTRAINT jobs_state_check,
     DROP CONSTRAINT jobs_attempts_check;
+
+-- Discovery. Each look-up asks for the first row in the whole order of the index that is meant, so that no other plan
+-- will do, whatever the tables held when it was made; a sequential scan would still seem cheap on an empty table.
+CREATE OR REPLACE FUNCTION commissary.ready_queues() RETURNS TABLE (business_id uuid, weight smallint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = commissary, pg_temp SET enable_seqscan = off AS $$
+#variable_conflict use_column
+DECLARE
+    sample CONSTANT integer := 1000;
+    due uuid[];
+BEGIN
+    RETURN QUERY
+        WITH RECURSIVE skip AS (
+            (SELECT j.business_id FROM commissary.jobs j WHERE j.state = 'ready'
+             ORDER BY j.business_id, j.priority, j.run_at, j.enqueue_no LIMIT 1)
+            UNION ALL
+            SELECT n.business_id FROM skip s CROSS JOIN LATERAL (
+                SELECT j.business_id FROM commissary.jobs j WHERE j.state = 'ready' AND j.business_id > s.business_id
+                ORDER BY j.business_id, j.priority, j.run_at, j.enqueue_no LIMIT 1) n
+        )
+        SELECT q.business_id, q.weight FROM skip s CROSS JOIN LATERAL (
+            SELECT q.business_id, q.weight, q.is_paused FROM commissary.queues q
+            WHERE q.business_id = s.business_id ORDER BY q.business_id LIMIT 1) q
+        WHERE NOT q.is_paused;
+
+    due := ARRAY(SELECT j.business_id FROM commissary.jobs j
+        WHERE j.state = 'scheduled' AND j.run_at <= statement_timestamp() ORDER BY j.run_at LIMIT sample);
+    IF due = '{}' THEN RETURN; END IF;
+    IF cardinality(due) < sample THEN
+        RETURN QUERY SELECT q.business_id, q.weight FROM commissary.queues q
+            WHERE q.business_id = ANY (due) AND NOT q.is_paused;
+        RETURN;
+    END IF;
+    RETURN QUERY
+        WITH RECURSIVE skip AS (
+            (SELECT j.business_id, j.run_at FROM commissary.jobs j WHERE j.state = 'scheduled'
+             ORDER BY j.business_id, j.run_at LIMIT 1)
+            UNION ALL
+            SELECT n.business_id, n.run_at FROM skip s CROSS JOIN LATERAL (
+                SELECT j.business_id, j.run_at FROM commissary.jobs j
+                WHERE j.state = 'scheduled' AND j.business_id > s.business_id ORDER BY j.business_id, j.run_at LIMIT 1) n
+        )
+        SELECT q.business_id, q.weight FROM skip s JOIN commissary.queues q ON q.business_id = s.business_id
+        WHERE s.run_at <= statement_timestamp() AND NOT q.is_paused;
+END
+$$;
+GRANT SELECT (priority, enqueue_no) ON commissary.jobs TO commissary_discovery;
 
 SELECT commissary.give_to_owner();
