@@ -121,4 +121,20 @@ ALTER TABLE commissary.jobs
     DROP CONSTRAINT jobs_state_check,
     DROP CONSTRAINT jobs_attempts_check;
 
+-- As before, without setting a search_path: every name says where it is found.
+CREATE OR REPLACE FUNCTION commissary.refuse_closed_period() RETURNS trigger
+    LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM (SELECT DISTINCT n.business_id, n.period_id FROM inserted n) n
+        JOIN commissary.settlement_periods p ON p.business_id OPERATOR(pg_catalog.=) n.business_id
+            AND p.period_id OPERATOR(pg_catalog.=) n.period_id
+        WHERE p.state OPERATOR(pg_catalog.<>) 'open';
+    IF FOUND THEN
+        RAISE EXCEPTION 'an entry into a closed settlement period was refused'
+            USING ERRCODE = 'restrict_violation', HINT = 'Corrections go into the open period.';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
 SELECT commissary.give_to_owner();
