@@ -22,6 +22,44 @@ BEGIN
 END
 $$;
 
+-- As before, without setting a search_path: none of these has its owner's rights, and whoever calls them has set one.
+CREATE OR REPLACE FUNCTION commissary.enter_business(business_id uuid) RETURNS text
+    LANGUAGE plpgsql AS $$
+DECLARE
+    previous CONSTANT text := coalesce(pg_catalog.current_setting('app.business_id', true), '');
+    entered text;
+BEGIN
+    entered := pg_catalog.set_config('app.business_id', business_id::text, true);
+    RETURN previous;
+END
+$$;
+CREATE OR REPLACE FUNCTION commissary.leave_business(previous text) RETURNS void
+    LANGUAGE plpgsql AS $$
+BEGIN
+    previous := pg_catalog.set_config('app.business_id', previous, true);
+END
+$$;
+CREATE OR REPLACE FUNCTION commissary.enter_as_producer(business uuid) RETURNS text
+    LANGUAGE plpgsql AS $$
+DECLARE
+    previous text;
+BEGIN
+    IF business IS NULL THEN
+        RAISE EXCEPTION 'business_id: it is null' USING ERRCODE = 'CM400';
+    END IF;
+    IF NOT (commissary.serves_every_business() OR commissary.may_act_for(business)) THEN
+        RAISE EXCEPTION 'login % may not act for business %', session_user, business
+            USING ERRCODE = 'insufficient_privilege', HINT = 'An operator adds it to commissary.principals.';
+    END IF;
+    previous := commissary.enter_business(business);
+    PERFORM FROM commissary.businesses b WHERE b.business_id OPERATOR(pg_catalog.=) business;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'business_id: % is unknown', business USING ERRCODE = 'CM400';
+    END IF;
+    RETURN previous;
+END
+$$;
+
 CREATE OR REPLACE FUNCTION commissary.enqueue(
     business_id uuid, kind text, idempotency_key text, payload jsonb, run_at timestamptz DEFAULT now(),
     priority integer DEFAULT 0, traceparent text DEFAULT NULL
