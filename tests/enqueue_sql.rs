@@ -142,6 +142,7 @@ async fn a_malformed_request_raises_and_names_what_is_wrong() {
     for (arguments, named) in [
         ("NULL, 'payment', 'k', '{}'", "business_id: it is null"),
         ("{UNKNOWN}, 'payment', 'k', '{}'", "business_id: "),
+        ("{UNKNOWN}, 'gift', '', NULL", "business_id: "),
         ("{A}, 'gift', 'k', '{}'", "kind: 'gift' is unknown"),
         ("{A}, NULL, 'k', '{}'", "kind: NULL is unknown"),
         ("{A}, 'payment', '', '{}'", "idempotency_key: it is empty"),

@@ -136,6 +136,10 @@ pub const QUEUE: &[Rule] = &[
     ("a job of an unknown kind", "INSERT INTO commissary.jobs (business_id, kind, idempotency_key, payload) VALUES ('@a', 'gift', 'k', '{}')", CHECK),
     ("a job with an empty key", "INSERT INTO commissary.jobs (business_id, kind, idempotency_key, payload) VALUES ('@a', 'payment', '', '{}')", CHECK),
     ("a job with a key of 201 characters", "INSERT INTO commissary.jobs (business_id, kind, idempotency_key, payload) VALUES ('@a', 'payment', repeat('é', 201), '{}')", CHECK),
+    ("a job in an unknown state", "UPDATE commissary.jobs SET state = 'claimed'", CHECK),
+    ("a job of negative attempts", "UPDATE commissary.jobs SET attempts = -1", CHECK),
+    ("a job whose kind becomes unknown", "UPDATE commissary.jobs SET kind = 'gift'", CHECK),
+    ("a job whose key becomes empty", "UPDATE commissary.jobs SET idempotency_key = ''", CHECK),
     ("a job of a key that waits", "INSERT INTO commissary.jobs (business_id, kind, idempotency_key, payload) VALUES ('@a', 'payment', 'key 13', '{}')", UNIQUE),
     ("a second result of a key", "INSERT INTO commissary.job_results SELECT (jsonb_populate_record(r, '{\"job_id\": \"@af\", \"decision_seq\": 99}')).*
         FROM commissary.job_results r WHERE job_id = '@a1'", UNIQUE),

@@ -83,6 +83,11 @@ pub const RULES: &[(&str, &str)] = &[
             AND p.proowner NOT IN ('commissary_owner'::regrole, 'commissary_discovery'::regrole)",
     ),
     (
+        "types belong to the owner",
+        "SELECT t.oid::regtype::text FROM pg_type t WHERE t.typnamespace = 'commissary'::regnamespace
+            AND t.typowner <> 'commissary_owner'::regrole",
+    ),
+    (
         "definer functions pin their search_path, temporary objects last",
         "SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = 'commissary'::regnamespace AND p.prosecdef
             AND NOT EXISTS (SELECT FROM unnest(p.proconfig) s WHERE s ~ '^search_path=(commissary|pg_catalog), pg_temp$')",

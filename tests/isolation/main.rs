@@ -127,12 +127,29 @@ async fn a_producer_enqueues_and_reads_for_its_business_only() {
 }
 
 #[tokio::test]
+async fn a_producer_of_all_businesses_enqueues_for_each() {
+    let mut database = database_with_facts().await;
+    let url = database.login(&["commissary_producer"]).await;
+    let name = Url::parse(&url).expect("a URL").username().to_owned();
+    let bind = sqlx::query("INSERT INTO commissary.principals VALUES ($1::name, NULL)").bind(name);
+    bind.execute(database.pool()).await.expect("an operator may");
+    let mut producer = PgConnection::connect(&url).await.expect("the login may connect");
+    for (business, refused) in [("@a", None), ("@b", None), ("@ff", Some("CM400"))] {
+        let call = format!("SELECT commissary.enqueue('{business}', 'payment', 'new', '{{}}')");
+        let done = run_as(&mut producer, "", &call).await;
+        assert_eq!(sqlstate(&done).as_deref(), refused, "{call}: {done:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_login_without_a_business_may_do_nothing() {
     let mut database = database_with_facts().await;
     let url = database.login(&["commissary_producer"]).await;
     let mut stranger = PgConnection::connect(&url).await.expect("it may connect");
-    let done = run_as(&mut stranger, "@a", "SELECT commissary.enqueue('@a', 'payment', 'new', '{}')").await;
-    assert_eq!(sqlstate(&done).as_deref(), Some(PRIVILEGE));
+    for kind in ["payment", "gift"] {
+        let call = format!("SELECT commissary.enqueue('@a', '{kind}', 'new', '{{}}')");
+        assert_eq!(sqlstate(&run_as(&mut stranger, "@a", &call).await).as_deref(), Some(PRIVILEGE), "{kind}");
+    }
     let url = database.login(&["commissary_reporter"]).await;
     let mut stranger = PgConnection::connect(&url).await.expect("it may connect");
     assert_eq!(count(&mut stranger, "SELECT count(*) FROM commissary.my_businesses()").await, 0);
