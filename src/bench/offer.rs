@@ -13,6 +13,7 @@ use anyhow::Context;
 use futures::future::try_join_all;
 use hdrhistogram::Histogram;
 use serde_json::value::RawValue;
+use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -29,6 +30,9 @@ const WARM_UP: Duration = Duration::from_secs(2);
 const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
 /// So many payloads are made beforehand; a business's purchases use them in turn.
 const PAYLOADS: i32 = 4_096;
+/// The callers of all businesses share a pool of so many connections, as those of one service do: on average one is in use.
+/// A caller that waits for one has not committed yet, so its wait is no purchase's latency.
+const CALLERS_CONNECTIONS: u32 = 4;
 /// The seed of the arrivals.
 const SEED: u64 = 4;
 
@@ -71,9 +75,11 @@ pub async fn offer(
     let ids: Vec<Uuid> = sqlx::query_file_scalar!("src/bench/sql/ids.sql", &businesses).fetch_all(pool).await?;
     let payloads = workload.payloads(pool, 0..PAYLOADS).await?;
     let payloads: Arc<[_]> = payloads.into_iter().map(RawValue::from_string).collect::<Result<_, _>>()?;
+    let callers_pool = PgPoolOptions::new().max_connections(CALLERS_CONNECTIONS);
+    let callers_pool = callers_pool.connect_lazy_with(pool.connect_options().as_ref().clone());
     let started = Instant::now();
     let callers = offers.iter().zip(&ids).enumerate().map(|(place, (offer, business))| {
-        let (pool, payloads, committed) = (pool.clone(), Arc::clone(&payloads), committed.clone());
+        let (pool, payloads, committed) = (callers_pool.clone(), Arc::clone(&payloads), committed.clone());
         let (business, per_second) = (BusinessId(*business), offer.per_second);
         let caller = Caller { pool, business, per_second, payloads, place, committed };
         tokio::spawn(caller.call(started, WARM_UP + duration))
@@ -84,7 +90,9 @@ pub async fn offer(
     for called in try_join_all(callers).await? {
         called?;
     }
-    reader.await?
+    let waited = reader.await?;
+    callers_pool.close().await;
+    waited
 }
 
 /// One business's callers.
