@@ -12,7 +12,7 @@ WITH turn AS MATERIALIZED (
 ), wall AS MATERIALIZED (
     SELECT t.*, t.now AT TIME ZONE t.time_zone AS local FROM turn t
 ), job AS MATERIALIZED (
-    SELECT j.job_id, j.kind, j.idempotency_key, j.payload::text AS payload, j.attempts
+    SELECT j.job_id, j.kind::text, j.idempotency_key::text, j.payload::text, j.attempts::integer
     FROM commissary.jobs j
     WHERE j.business_id = $1 AND j.state = 'ready' AND j.job_id <> ALL ($3::uuid[]) AND EXISTS (SELECT FROM turn)
     ORDER BY j.priority, j.run_at, j.enqueue_no
