@@ -1,7 +1,9 @@
 -- lock: every row that a batch may touch, in the one order in which they are locked (its queue's row, before this, comes
 -- first): the settlement period of the month $2, shared, so that it cannot close before we commit; the customers $3; the
 -- budgets that may pay, of the customers' programs in the budget periods that run ($4 since $5) and those that refunds give
--- back to ($6, $7, $8); the products $9. Each by id. A part that is to be locked later reads from the one before it.
+-- back to ($6, $7, $8); the products $9. Each by id: the arrays are sorted. A part that is to be locked later reads from the
+-- one before it. Customers and products are probed one after the other, because a plan that was made for all at once while
+-- they were few is kept, and reads all that the business has.
 --
 -- Under READ COMMITTED a statement that waits for a row lock reads only the locked row again: so nothing stands here but
 -- the locked rows' own columns, and the programs, which no batch locks.
@@ -14,10 +16,11 @@ WITH period AS MATERIALIZED (
     FOR SHARE OF p
 ), customer AS MATERIALIZED (
     SELECT c.customer_id, c.credit_limit, c.organization_id, c.office_id, c.team_id, c.is_active
-    FROM commissary.customers c
-    WHERE c.business_id = $1 AND c.customer_id = ANY ($3::uuid[]) AND EXISTS (SELECT FROM period)
-    ORDER BY c.customer_id
-    FOR NO KEY UPDATE
+    FROM unnest($3::uuid[]) u (customer_id) CROSS JOIN LATERAL (
+        SELECT c.* FROM commissary.customers c WHERE c.business_id = $1 AND c.customer_id = u.customer_id
+        FOR NO KEY UPDATE
+    ) c
+    WHERE EXISTS (SELECT FROM period)
 ), program AS MATERIALIZED (
     SELECT p.program_id, p.name, p.organization_id, p.office_id, p.team_id, p.outlet_id, p.kind, p.value, p.cap, p.priority,
         p.min_order_amount, p.starts_at, p.ends_at, p.weekdays, p.hour_from, p.hour_to, p.budget_period, p.total_budget,
@@ -39,10 +42,11 @@ WITH period AS MATERIALIZED (
     FOR NO KEY UPDATE OF k
 ), product AS MATERIALIZED (
     SELECT p.product_id, p.price, p.tax_rate, p.stock, p.outlet_id, p.is_active
-    FROM commissary.products p
-    WHERE p.business_id = $1 AND p.product_id = ANY ($9::uuid[]) AND (SELECT count(*) FROM budget) >= 0
-    ORDER BY p.product_id
-    FOR NO KEY UPDATE
+    FROM unnest($9::uuid[]) u (product_id) CROSS JOIN LATERAL (
+        SELECT p.* FROM commissary.products p WHERE p.business_id = $1 AND p.product_id = u.product_id
+        FOR NO KEY UPDATE
+    ) p
+    WHERE (SELECT count(*) FROM budget) >= 0
 )
 SELECT (SELECT p.period_id FROM period p) AS "period_id: PeriodId",
     (SELECT array_agg(c) FROM customer c) AS "customers: Vec<CustomerRow>",
