@@ -77,6 +77,11 @@ async fn a_paused_business_is_left_alone_until_it_is_resumed() {
     assert_eq!(operate(&database, ["queue", "resume"], paused.business, &[]).1["changed"], json!(true));
     work(&database);
     assert!(paused.result(pool, "k").await.is_some());
+    let weigh = |weight: &'static str| operate(&database, ["queue", "weigh"], paused.business, &["--weight", weight]);
+    assert_eq!([weigh("7").1["changed"].clone(), weigh("7").1["changed"].clone()], [json!(true), json!(false)]);
+    assert_eq!(operate(&database, ["queue", "list"], paused.business, &[]).1[0]["weight"], json!(7));
+    let (code, _, said) = weigh("101");
+    assert!(code == Some(2) && said.contains("101"), "{said}");
     let (code, _, said) = operate(&database, ["queue", "pause"], Uuid::nil(), &[]);
     assert!(code == Some(2) && said.contains("is unknown"), "{said}");
 }
@@ -261,6 +266,7 @@ async fn an_operator_acts_for_the_businesses_of_its_login_only() {
     for arguments in [
         &["queue", "pause"][..],
         &["queue", "resume"],
+        &["queue", "weigh", "--weight", "3"],
         &["queue", "list"],
         &["jobs", "list"],
         &["jobs", "show", "--key", "k"],

@@ -1,4 +1,4 @@
-//! `queue`: what waits in each business's queue; pausing and resuming it.
+//! `queue`: what waits in each business's queue; pausing, resuming and weighing it.
 
 use chrono::Utc;
 use clap::{Args, Subcommand};
@@ -25,6 +25,8 @@ enum Action {
     Pause(OneArgs),
     /// Let it go on
     Resume(OneArgs),
+    /// Set its share of the fleet among others that have work; waits for its batch in flight
+    Weigh(WeighArgs),
 }
 
 #[derive(Debug, Args)]
@@ -47,7 +49,16 @@ struct OneArgs {
     json: bool,
 }
 
-/// Shows, pauses or resumes.
+#[derive(Debug, Args)]
+struct WeighArgs {
+    #[command(flatten)]
+    one: OneArgs,
+    /// Its weight: one of 3 is given three jobs for every one of a business of 1
+    #[arg(long, value_name = "1..100", value_parser = clap::value_parser!(i32).range(1..=100))]
+    weight: i32,
+}
+
+/// Shows, pauses, resumes or weighs.
 ///
 /// # Errors
 /// If the database fails, the business is unknown, or the login may not act for it.
@@ -56,6 +67,7 @@ pub async fn run(args: QueueArgs, settings: &Settings) -> anyhow::Result<Ended> 
         Action::List(args) => list(&args, settings).await,
         Action::Pause(args) => pause(&args, true, settings).await,
         Action::Resume(args) => pause(&args, false, settings).await,
+        Action::Weigh(args) => weigh(&args, settings).await,
     }
 }
 
@@ -94,6 +106,19 @@ async fn pause(args: &OneArgs, is_paused: bool, settings: &Settings) -> anyhow::
         println!("{}", serde_json::json!({"business_id": business, "is_paused": is_paused, "changed": changed}));
     } else {
         println!("business {business} is {state}{}", if changed { "" } else { " already" });
+    }
+    Ok(Ended::Well)
+}
+
+async fn weigh(args: &WeighArgs, settings: &Settings) -> anyhow::Result<Ended> {
+    let WeighArgs { one, weight } = args;
+    let pool = db::connect(&settings.database, Role::Admin, 1).await?;
+    let business = BusinessId(one.business);
+    let changed = queue::weigh_queue(&pool, business, *weight).await?;
+    if one.json {
+        println!("{}", serde_json::json!({"business_id": business, "weight": weight, "changed": changed}));
+    } else {
+        println!("business {business} weighs {weight}{}", if changed { "" } else { " already" });
     }
     Ok(Ended::Well)
 }

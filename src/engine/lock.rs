@@ -80,7 +80,12 @@ pub(super) async fn lock(
         let product = |row: ProductRow| Ok((row.product_id, row.try_into()?));
         return Ok(Locked {
             period,
-            customers: locked.customers.unwrap_or_default().into_iter().map(customer).collect::<Result<_, DbError>>()?,
+            customers: locked
+                .customers
+                .unwrap_or_default()
+                .into_iter()
+                .map(customer)
+                .collect::<Result<_, DbError>>()?,
             programs,
             budgets,
             products: locked.products.unwrap_or_default().into_iter().map(product).collect::<Result<_, DbError>>()?,

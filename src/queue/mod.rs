@@ -22,6 +22,8 @@ pub use enqueue::{EnqueueState, Enqueued, JobRequest, enqueue, enqueue_array, en
 pub use fail::{Failure, charge_attempts, failed_outcome};
 pub use finish::{Finished, Status, finish, finished_keys};
 pub use listen::{JOBS_CHANNEL, RESULTS_CHANNEL, announce_results, listen_for_jobs};
-pub use operate::{Depth, JobFilter, ListedJob, depth, discard, list_jobs, pause_queue, redrive, retry_now, show_job};
+pub use operate::{
+    Depth, JobFilter, ListedJob, depth, discard, list_jobs, pause_queue, redrive, retry_now, show_job, weigh_queue,
+};
 pub use ready::{Ready, mark_idle, ready_queues};
 pub use sink::{JobSink, SinkError};

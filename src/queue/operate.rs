@@ -111,6 +111,15 @@ pub async fn pause_queue(pool: &PgPool, business: BusinessId, is_paused: bool) -
     Ok(sqlx::query_file_scalar!("src/queue/sql/pause_queue.sql", business.0, is_paused).fetch_one(pool).await?)
 }
 
+/// Sets a business's share of the fleet among others, 1 to 100; says whether that changed anything. Waits for the batch in
+/// flight.
+///
+/// # Errors
+/// [`DbError`] as of [`pause_queue`]; SQLSTATE `CM400` also if the weight is out of its range.
+pub async fn weigh_queue(pool: &PgPool, business: BusinessId, weight: i32) -> Result<bool, DbError> {
+    Ok(sqlx::query_file_scalar!("src/queue/sql/weigh_queue.sql", business.0, weight).fetch_one(pool).await?)
+}
+
 /// Makes a failed attempt's next one due now.
 ///
 /// # Errors

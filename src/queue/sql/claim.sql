@@ -2,8 +2,7 @@
 -- turn; no row if another worker has the turn, or it is paused. With them the moment ($4, or the database's clock).
 --
 -- SKIP LOCKED never waits, so what stands beside the locked rows is not stale: a job that the turn before removed meanwhile
--- is skipped as it is to be locked. A lock gives a row's newest version, so the number of the last decision is true. The
--- columns of a job are cast because a record keeps the types of the schema, which the client does not know.
+-- is skipped as it is to be locked. A lock gives a row's newest version, so the number of the last decision is true.
 WITH turn AS MATERIALIZED (
     SELECT q.decision_seq, commissary.currency_exponent(b.currency) AS exponent, b.overdue_after_days, b.overdue_policy,
         b.time_zone, coalesce($4::timestamptz, clock_timestamp()) AS now
@@ -13,8 +12,7 @@ WITH turn AS MATERIALIZED (
 ), wall AS MATERIALIZED (
     SELECT t.*, t.now AT TIME ZONE t.time_zone AS local FROM turn t
 ), job AS MATERIALIZED (
-    SELECT j.job_id, j.kind::text AS kind, j.idempotency_key::text AS idempotency_key, j.payload::text AS payload,
-        j.attempts::integer AS attempts
+    SELECT j.job_id, j.kind::text, j.idempotency_key::text, j.payload::text, j.attempts::integer
     FROM commissary.jobs j
     WHERE j.business_id = $1 AND j.state = 'ready' AND j.job_id <> ALL ($3::uuid[]) AND EXISTS (SELECT FROM turn)
     ORDER BY j.priority, j.run_at, j.enqueue_no

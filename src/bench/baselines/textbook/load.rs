@@ -171,8 +171,12 @@ async fn programs(
     organization: OrganizationId,
 ) -> anyhow::Result<Vec<Arc<Program>>> {
     let organizations = [organization.0];
-    let found =
-        sqlx::query_file_as!(rows::ProgramRow, "src/bench/baselines/sql/load_programs.sql", business.0, &organizations[..]);
+    let found = sqlx::query_file_as!(
+        rows::ProgramRow,
+        "src/bench/baselines/sql/load_programs.sql",
+        business.0,
+        &organizations[..]
+    );
     let programs: Result<Vec<_>, DbError> =
         found.fetch_all(tx).await?.into_iter().map(|row| Program::try_from(row).map(Arc::new)).collect();
     Ok(programs?)
