@@ -57,6 +57,8 @@ pub(super) struct Dispatcher {
     wait: Duration,
     worked_at: Option<Instant>,
     look_at: Instant,
+    /// When the last look came back.
+    looked_at: Instant,
     /// Whether a hint has come since the last look began.
     hinted: bool,
     faults: u32,
@@ -101,6 +103,7 @@ impl Dispatcher {
             seen: HashMap::new(),
             marking: None,
             look_at: Instant::now(),
+            looked_at: Instant::now(),
             hinted: false,
             faults: 0,
             announce,
@@ -162,8 +165,9 @@ impl Dispatcher {
                 // One that is under way or due already will do.
                 self.announce.try_send(()).ok();
                 self.wait = Duration::from_millis(self.settings.poll_min_ms);
+                // Whoever came while all hands were busy waits for this one.
                 if !self.line.is_busy() {
-                    self.look_at = self.look_at.min(now + self.wait);
+                    self.look_at = self.look_at.min(now.max(self.looked_at + self.wait));
                 }
             }
             Served::Taken => self.tally.taken += 1,
@@ -174,6 +178,7 @@ impl Dispatcher {
     /// Takes in a look, and says how many businesses it found, or none if the database could not be asked.
     fn looked(&mut self, look: Look) -> Option<usize> {
         let now = Instant::now();
+        self.looked_at = now;
         self.tally.looks += 1;
         match look.found {
             Ok(found) => {
