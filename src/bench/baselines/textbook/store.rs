@@ -1,5 +1,7 @@
 //! The writing half: order, lines, stock, charge, budget, subsidy, number, result, removal, one statement a step.
 
+use std::collections::BTreeMap;
+
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -80,9 +82,17 @@ async fn lines(tx: &mut PgConnection, business: BusinessId, order: Uuid, items: 
     )
     .execute(&mut *tx)
     .await?;
-    sqlx::query_file!("src/bench/baselines/sql/change_stock.sql", business.0, &products, &quantities)
-        .execute(tx)
-        .await?;
+    change_stock(tx, business, items).await
+}
+
+async fn change_stock(tx: &mut PgConnection, business: BusinessId, items: &[OrderItem]) -> anyhow::Result<()> {
+    let mut sold: BTreeMap<Uuid, i64> = BTreeMap::new();
+    for item in items {
+        *sold.entry(item.product.0).or_default() += i64::from(item.quantity);
+    }
+    let (products, quantities): (Vec<Uuid>, Vec<i64>) = sold.into_iter().unzip();
+    let change = sqlx::query_file!("src/bench/baselines/sql/change_stock.sql", business.0, &products, &quantities);
+    change.execute(tx).await?;
     Ok(())
 }
 
