@@ -1,4 +1,4 @@
-//! The writing half: order, lines, stock, charge, budget, subsidy, number, result, removal, one statement a step.
+//! The writing half: order, lines, stock, charge, budget, subsidy, end of the job, one statement a step.
 
 use std::collections::BTreeMap;
 
@@ -136,7 +136,7 @@ async fn subsidise(
     Ok(())
 }
 
-/// The result, and the end of the job.
+/// The end of the job: number, result, removal.
 pub(super) async fn finish(
     tx: &mut PgConnection,
     business: BusinessId,
@@ -149,20 +149,16 @@ pub(super) async fn finish(
         }
         Decision::Rejected(refusal) => (Status::Rejected, Some(refusal.reason.as_str()), refusal.outcome.to_string()),
     };
-    let number = sqlx::query_file_scalar!("src/bench/baselines/sql/count_decision.sql", business.0);
-    let decision_seq = number.fetch_one(&mut *tx).await?;
     sqlx::query_file!(
-        "src/bench/baselines/sql/insert_result.sql",
+        "src/bench/baselines/sql/finish_job.sql",
         business.0,
         claimed.job_id.0,
         status.as_str(),
         reason,
         outcome,
-        decision_seq,
         claimed.moment.now
     )
-    .execute(&mut *tx)
+    .execute(tx)
     .await?;
-    sqlx::query_file!("src/bench/baselines/sql/delete_job.sql", business.0, claimed.job_id.0).execute(tx).await?;
     Ok(())
 }
