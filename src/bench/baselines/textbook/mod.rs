@@ -1,8 +1,8 @@
 //! The textbook transaction: one job a transaction, a statement a step, as it is usually written with sqlx.
 //!
 //! It decides by the same pure rules and writes the same rows. It is written well: statements are prepared once, a
-//! connection serves businesses that no other serves, the business's counter is taken last, so that the row all share is
-//! held for three statements only, and rows of one order go in as one statement.
+//! connection serves businesses that no other serves, the business's counter is taken by the last statement, so that the row
+//! all share is held for as short as can be, and rows of one order go in as one statement.
 
 mod load;
 mod store;
@@ -18,8 +18,8 @@ use crate::domain::effects::Effects;
 use crate::domain::outcome::Decision;
 use crate::ids::BusinessId;
 
-/// Connections. More of them fight for the few pages that hold queues and budgets: server and client together took
-/// 1,728 µs a purchase and 863/s with 3, 1,644 µs and 664/s with 2, 2,803 µs with 4 (two busy cores, short runs).
+/// Connections. Server and client together took 2.3 ms a purchase with 3 and 2.5 with 4 (medians of six runs in turn, two
+/// busy cores); 6 to 12 took 2.2 to 2.5 in shorter sweeps, at no better rate.
 pub(super) const CONCURRENCY: u32 = 3;
 
 struct Clerk(Rota);
