@@ -9,9 +9,9 @@ use super::{Hand, Rota};
 use crate::config::Settings;
 use crate::db::{self, Role};
 
-/// Connections. More of them wait less for the WAL but take more processor time each: server and client together took 1.1 to
-/// 1.2 ms a purchase with 1, 1.2 to 1.4 with 3, 1.4 to 1.6 with 6, at about the rate of 3 (two busy cores, short runs).
-pub(super) const CONCURRENCY: u32 = 3;
+/// Connections. With 6 the rate was 1.08 times that with 3 (median of 17 pairs of short runs on two busy cores, 0.4 to 1.5),
+/// though server and client together take 1.4 to 1.6 ms a purchase instead of 1.2 to 1.4; 8 and 12 gained nothing more.
+pub(super) const CONCURRENCY: u32 = 6;
 
 struct Caller(Rota);
 
