@@ -10,7 +10,8 @@ use crate::config::Settings;
 use crate::db::{self, Role};
 
 /// Connections. With 6 the rate was 1.08 times that with 3 (median of 17 pairs of short runs on two busy cores, 0.4 to 1.5),
-/// though server and client together take 1.4 to 1.6 ms a purchase instead of 1.2 to 1.4; 8 and 12 gained nothing more.
+/// though server and client together take 1.4 to 1.6 ms a purchase instead of 1.2 to 1.4; with 12 it was
+/// 0.78 and 0.84 of that with 6.
 pub(super) const CONCURRENCY: u32 = 6;
 
 struct Caller(Rota);

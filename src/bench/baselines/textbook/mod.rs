@@ -19,7 +19,7 @@ use crate::domain::outcome::Decision;
 use crate::ids::BusinessId;
 
 /// Connections. With 6 the rate was 1.14 times that with 3 (median of 9 pairs of short runs on two busy cores, 1.03 to 1.79),
-/// though each purchase takes more processor time; 4 gained 2 %, 12 no more than 6.
+/// though each purchase takes more processor time; with 12 it was 0.92 to 1.03 of that with 6 (3 pairs).
 pub(super) const CONCURRENCY: u32 = 6;
 
 struct Clerk(Rota);
