@@ -9,9 +9,10 @@ use super::{Hand, Rota};
 use crate::config::Settings;
 use crate::db::{self, Role};
 
-/// Connections. More of them fight for the few pages that hold queues and budgets: server and client together took
-/// 922 µs a purchase and 1,677/s with 3, 1,103 µs and 1,003/s with 2, 1,551 µs with 4 (two busy cores, short runs).
-pub(super) const CONCURRENCY: u32 = 3;
+/// Connections. With 6 the rate was 1.08 times that with 3 (median of 17 pairs of short runs on two busy cores, 0.4 to 1.5),
+/// though server and client together take 1.4 to 1.6 ms a purchase instead of 1.2 to 1.4; with 12 it was
+/// 0.78 and 0.84 of that with 6.
+pub(super) const CONCURRENCY: u32 = 6;
 
 struct Caller(Rota);
 

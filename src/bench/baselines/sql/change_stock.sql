@@ -1,5 +1,3 @@
--- change_stock: what was sold.
-UPDATE commissary.products p SET stock = p.stock - (
-    SELECT sum(s.quantity) FROM unnest($2::uuid[], $3::integer[]) s (product_id, quantity)
-    WHERE s.product_id = p.product_id)
+-- change_stock: what was sold, of each product once.
+UPDATE commissary.products p SET stock = p.stock - ($3::bigint[])[array_position($2, p.product_id)]
 WHERE p.business_id = $1 AND p.product_id = ANY ($2)

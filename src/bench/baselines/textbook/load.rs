@@ -15,8 +15,8 @@ use crate::domain::snapshot::{
 };
 use crate::engine::rows;
 use crate::ids::{
-    BusinessId, CustomerId, JobId, MovementId, OfficeId, OrderId, OrganizationId, OutletId, PeriodId, ProductId,
-    ProgramId, RefundId, SubsidyEntryId,
+    BusinessId, JobId, MovementId, OfficeId, OrderId, OrganizationId, OutletId, PeriodId, ProductId, ProgramId,
+    RefundId, SubsidyEntryId,
 };
 use crate::money::{Amount, Currency};
 
@@ -81,7 +81,7 @@ pub(super) async fn snapshot(
         anyhow::bail!("job {}: its payload is malformed", claimed.job_id)
     };
     let period = period(tx, business, &claimed.moment).await?;
-    let customer = customer(tx, business, request.customer).await?;
+    let found = customer(tx, business, &request).await?;
     let mut snapshot = Snapshot {
         business: claimed.business,
         moment: claimed.moment,
@@ -96,10 +96,8 @@ pub(super) async fn snapshot(
         cap_used: HashMap::new(),
         orders: HashMap::new(),
     };
-    if let Some(customer) = customer {
-        if let Some((office, outlet)) = customer.office.zip(request.outlet)
-            && let Some(is_visible) = outlet_visible(tx, business, office, outlet).await?
-        {
+    if let Some((customer, is_visible)) = found {
+        if let Some(((office, outlet), is_visible)) = customer.office.zip(request.outlet).zip(is_visible) {
             snapshot.outlets.insert(outlet);
             if is_visible {
                 snapshot.office_outlets.insert((office, outlet));
@@ -132,10 +130,17 @@ async fn period(tx: &mut PgConnection, business: BusinessId, moment: &Moment) ->
     anyhow::bail!("business {business}: the period {month} is closed")
 }
 
-async fn customer(tx: &mut PgConnection, business: BusinessId, id: CustomerId) -> anyhow::Result<Option<Customer>> {
-    let row = sqlx::query_file!("src/bench/baselines/sql/customer.sql", business.0, id.0);
+/// Who buys, and whether their office shows the outlet; nothing if it does not know it.
+async fn customer(
+    tx: &mut PgConnection,
+    business: BusinessId,
+    request: &PurchaseRequest,
+) -> anyhow::Result<Option<(Customer, Option<bool>)>> {
+    let (id, outlet) = (request.customer.0, request.outlet.map(Uuid::from));
+    let row = sqlx::query_file!("src/bench/baselines/sql/customer.sql", business.0, id, outlet);
     let Some(row) = row.fetch_optional(&mut *tx).await? else { return Ok(None) };
-    let last = sqlx::query_file!("src/bench/baselines/sql/account.sql", business.0, id.0).fetch_optional(tx).await?;
+    // A statement of its own: only one that begins after the lock sees the entry of whoever held it before.
+    let last = sqlx::query_file!("src/bench/baselines/sql/account.sql", business.0, id).fetch_optional(tx).await?;
     let account = match last {
         Some(last) => Account {
             seq: last.seq,
@@ -145,24 +150,15 @@ async fn customer(tx: &mut PgConnection, business: BusinessId, id: CustomerId) -
         },
         None => Account::default(),
     };
-    Ok(Some(Customer {
+    let customer = Customer {
         credit_limit: rows::amount(row.credit_limit)?,
         organization: row.organization_id.map(OrganizationId),
         office: row.office_id.map(OfficeId),
         team: row.team_id.map(Into::into),
         is_active: row.is_active,
         account,
-    }))
-}
-
-async fn outlet_visible(
-    tx: &mut PgConnection,
-    business: BusinessId,
-    office: OfficeId,
-    outlet: OutletId,
-) -> sqlx::Result<Option<bool>> {
-    let found = sqlx::query_file_scalar!("src/bench/baselines/sql/outlet.sql", business.0, office.0, outlet.0);
-    found.fetch_optional(tx).await
+    };
+    Ok(Some((customer, row.is_visible)))
 }
 
 async fn programs(

@@ -1,4 +1,6 @@
-//! The writing half: order, lines, stock, charge, budget, subsidy, number, result, removal, one statement a step.
+//! The writing half: order, lines, stock, charge, budget, subsidy, end of the job, one statement a step.
+
+use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -80,9 +82,17 @@ async fn lines(tx: &mut PgConnection, business: BusinessId, order: Uuid, items: 
     )
     .execute(&mut *tx)
     .await?;
-    sqlx::query_file!("src/bench/baselines/sql/change_stock.sql", business.0, &products, &quantities)
-        .execute(tx)
-        .await?;
+    change_stock(tx, business, items).await
+}
+
+async fn change_stock(tx: &mut PgConnection, business: BusinessId, items: &[OrderItem]) -> anyhow::Result<()> {
+    let mut sold: BTreeMap<Uuid, i64> = BTreeMap::new();
+    for item in items {
+        *sold.entry(item.product.0).or_default() += i64::from(item.quantity);
+    }
+    let (products, quantities): (Vec<Uuid>, Vec<i64>) = sold.into_iter().unzip();
+    let change = sqlx::query_file!("src/bench/baselines/sql/change_stock.sql", business.0, &products, &quantities);
+    change.execute(tx).await?;
     Ok(())
 }
 
@@ -126,7 +136,7 @@ async fn subsidise(
     Ok(())
 }
 
-/// The result, and the end of the job.
+/// The end of the job: number, result, removal.
 pub(super) async fn finish(
     tx: &mut PgConnection,
     business: BusinessId,
@@ -139,20 +149,16 @@ pub(super) async fn finish(
         }
         Decision::Rejected(refusal) => (Status::Rejected, Some(refusal.reason.as_str()), refusal.outcome.to_string()),
     };
-    let number = sqlx::query_file_scalar!("src/bench/baselines/sql/count_decision.sql", business.0);
-    let decision_seq = number.fetch_one(&mut *tx).await?;
     sqlx::query_file!(
-        "src/bench/baselines/sql/insert_result.sql",
+        "src/bench/baselines/sql/finish_job.sql",
         business.0,
         claimed.job_id.0,
         status.as_str(),
         reason,
         outcome,
-        decision_seq,
         claimed.moment.now
     )
-    .execute(&mut *tx)
+    .execute(tx)
     .await?;
-    sqlx::query_file!("src/bench/baselines/sql/delete_job.sql", business.0, claimed.job_id.0).execute(tx).await?;
     Ok(())
 }

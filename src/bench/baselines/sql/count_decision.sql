@@ -1,3 +1,0 @@
--- count_decision: the business's next decision's number.
-UPDATE commissary.queues q SET decision_seq = q.decision_seq + 1 WHERE q.business_id = $1
-RETURNING q.decision_seq
