@@ -1,6 +1,6 @@
 //! Record: rows that a statement gives as an array of records, so that one round trip can give rows of several kinds.
 //!
-//! Columns of a domain are cast to its base type: the driver knows no other type within a record.
+//! Columns of a domain must be cast to its base type: the driver knows no other type within a record.
 
 /// Structs that are decoded from records: a field a column, in the order of the statement's select list, with the types
 /// checked as they are read.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::db::{DbError, records};
+use crate::db::DbError;
 use crate::domain::request::Kind;
 use crate::domain::snapshot::{Business, Moment, OverduePolicy, moment_of};
 use crate::ids::{BusinessId, JobId};
@@ -52,17 +52,6 @@ pub struct ClaimedJob {
     pub attempts: u32,
 }
 
-records! {
-    /// A job of `claim`.
-    struct JobRow {
-        job_id: JobId,
-        kind: String,
-        idempotency_key: String,
-        payload: String,
-        attempts: i32,
-    }
-}
-
 /// Takes the business's turn, unless another worker has it or it is paused, and its next ready jobs, at most `limit`: by
 /// priority, then `run_at`, then in the order of enqueueing; without those that this process works on beside the turn.
 /// `clock` fixes the moment for simulations.
@@ -93,7 +82,12 @@ pub async fn claim(
         }
         let settings = settings(business, row.exponent, row.overdue_after_days, &row.overdue_policy)?;
         let turn = Turn { business, decision_seq: row.decision_seq, settings };
-        let jobs = row.jobs.unwrap_or_default().into_iter().map(ClaimedJob::try_from).collect::<Result<_, _>>()?;
+        let (ids, kinds) = (row.job_ids.unwrap_or_default(), row.kinds.unwrap_or_default());
+        let keys = row.idempotency_keys.unwrap_or_default();
+        let rest = row.payloads.unwrap_or_default().into_iter().zip(row.attempts.unwrap_or_default());
+        let jobs = ids.into_iter().zip(kinds).zip(keys).zip(rest);
+        let jobs = jobs.map(|(((id, kind), key), (payload, attempts))| job(id, &kind, key, payload, attempts));
+        let jobs = jobs.collect::<Result<_, _>>()?;
         return Ok(Some(Claim { turn, moment: moment_of!(row), jobs, promoted: promoted.unwrap_or_default() }));
     }
 }
@@ -116,18 +110,13 @@ fn settings(business: BusinessId, exponent: i16, after_days: i32, policy: &str) 
     })
 }
 
-impl TryFrom<JobRow> for ClaimedJob {
-    type Error = DbError;
-
-    fn try_from(row: JobRow) -> Result<Self, DbError> {
-        let kind = Kind::from_name(&row.kind)
-            .ok_or_else(|| DbError::Unknown(format!("job kind {:?} is unknown to this version", row.kind)))?;
-        Ok(Self {
-            job_id: row.job_id,
-            kind,
-            idempotency_key: row.idempotency_key,
-            payload: row.payload,
-            attempts: u32::try_from(row.attempts).unwrap_or_default(),
-        })
-    }
+fn job(id: Uuid, kind: &str, key: String, payload: String, attempts: i32) -> Result<ClaimedJob, DbError> {
+    Ok(ClaimedJob {
+        job_id: JobId(id),
+        kind: Kind::from_name(kind)
+            .ok_or_else(|| DbError::Unknown(format!("job kind {kind:?} is unknown to this version")))?,
+        idempotency_key: key,
+        payload,
+        attempts: u32::try_from(attempts).unwrap_or_default(),
+    })
 }

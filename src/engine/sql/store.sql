@@ -1,6 +1,9 @@
 -- store: what a batch's purchases and payments change, one round trip for all tables. Each part is a set; foreign keys and
--- the triggers of statements are checked at the end of the whole, so the parts need no order among each other. It gives how
--- many rows each part wrote: the caller compares them with what was decided.
+-- the triggers of statements are checked at the end of the whole, so the parts need no order among each other.
+--
+-- It gives how many rows the parts with a condition changed, and how many entries were inserted: the caller compares them
+-- with what was decided. The other inserts write all their rows or fail, for they read the same row of `businesses` as the
+-- entries, on the same snapshot; counting theirs too would store each of their rows once more, to be counted.
 --
 -- The arrays of an insert are unnested side by side in a select list: as functions in FROM they would be written to a
 -- tuplestore first. A distributed database sends each insert to the business's node only in this form, from `businesses`.
@@ -19,7 +22,6 @@ WITH new_orders AS (
             unnest($14::text[]) AS idempotency_key
     ) u
     WHERE b.business_id = $1
-    RETURNING 1
 ), new_items AS (
     INSERT INTO commissary.order_items AS i (business_id, order_id, line_no, product_id, quantity, unit_price, tax_rate,
         line_total)
@@ -32,7 +34,6 @@ WITH new_orders AS (
             unnest($20::numeric[]) AS tax_rate, unnest($21::numeric[]) AS line_total
     ) u
     WHERE b.business_id = $1
-    RETURNING 1
 ), new_entries AS (
     -- The next entries of the customers' chains.
     INSERT INTO commissary.credit_ledger AS l (business_id, customer_id, seq, kind, amount, balance_before, balance_after,
@@ -66,7 +67,6 @@ WITH new_orders AS (
             unnest($43::timestamptz[]) AS created_at, unnest($44::uuid[]) AS job_id
     ) u
     WHERE b.business_id = $1
-    RETURNING 1
 ), changed_products AS (
     -- By how much each product's stock changes; the guard repeats the rule that the decisions followed.
     UPDATE commissary.products p SET stock = p.stock + u.delta
@@ -85,6 +85,5 @@ WITH new_orders AS (
       AND k.budget_used + u.delta BETWEEN 0 AND coalesce(u.total_budget, k.total_budget)
     RETURNING 1
 )
-SELECT (SELECT count(*) FROM new_orders) AS "orders!", (SELECT count(*) FROM new_items) AS "items!",
-    (SELECT count(*) FROM new_entries) AS "entries!", (SELECT count(*) FROM new_subsidies) AS "subsidies!",
-    (SELECT count(*) FROM changed_products) AS "products!", (SELECT count(*) FROM changed_budgets) AS "budgets!"
+SELECT (SELECT count(*) FROM new_entries) AS "entries!", (SELECT count(*) FROM changed_products) AS "products!",
+    (SELECT count(*) FROM changed_budgets) AS "budgets!"

@@ -26,5 +26,9 @@ SELECT w.decision_seq, w.exponent AS "exponent!", w.overdue_after_days, w.overdu
     (date_trunc('month', w.local) + interval '1 month') AT TIME ZONE w.time_zone AS "month_ends!",
     EXISTS (SELECT FROM commissary.jobs j
         WHERE j.business_id = $1 AND j.state = 'scheduled' AND j.run_at <= clock_timestamp()) AS "has_due!",
-    (SELECT array_agg(j) FROM job j) AS "jobs: Vec<JobRow>"
-FROM wall w
+    n.job_ids, n.kinds, n.idempotency_keys, n.payloads, n.attempts
+FROM wall w CROSS JOIN (
+    SELECT array_agg(j.job_id) AS job_ids, array_agg(j.kind) AS kinds, array_agg(j.idempotency_key) AS idempotency_keys,
+        array_agg(j.payload) AS payloads, array_agg(j.attempts) AS attempts
+    FROM job j
+) n
