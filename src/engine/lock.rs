@@ -103,12 +103,15 @@ fn programs(rows: Vec<ProgramRow>) -> Result<HashMap<OrganizationId, Vec<Arc<Pro
     Ok(programs)
 }
 
+/// Budgets, with their programs' totals, that do not exist yet.
+type Missing = Vec<(BudgetKey, Amount)>;
+
 /// The budgets, and those that the programs want but that do not exist yet, in the order of their keys.
 fn budgets(
     rows: Vec<BudgetRow>,
     programs: &HashMap<OrganizationId, Vec<Arc<Program>>>,
     moment: &Moment,
-) -> Result<(HashMap<BudgetKey, Budget>, Vec<(BudgetKey, Amount)>), DbError> {
+) -> Result<(HashMap<BudgetKey, Budget>, Missing), DbError> {
     let mut budgets = HashMap::with_capacity(rows.len());
     for row in rows {
         let period = rows::budget_period(&row.budget_period)?;
