@@ -7,9 +7,10 @@ mod support;
 use std::time::Duration;
 
 use commissary::db::{Role, begin_tenant, connect};
+use commissary::engine::Engine;
 use commissary::ids::BusinessId;
 use shop::Shop;
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 /// sqlx 0.9.0: a `begin()` that is cancelled can leave the next borrower inside a stale transaction, whose acknowledged
@@ -94,6 +95,69 @@ async fn a_locked_customer_does_not_hold_up_foreign_keys() {
     let lock = "SELECT FROM commissary.customers WHERE business_id = $1 FOR NO KEY UPDATE";
     sqlx::query(lock).bind(shop.business).execute(&mut *batch).await.expect("locked");
     insert_entry(pool, &shop).await.expect("a fact that refers to the customer is not held up");
+}
+
+/// A batch that waits for a customer has read the programs before: what was changed meanwhile must hold for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_changes_while_a_batch_waits_holds_for_it() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = Shop::open(pool, 100, 100).await;
+    shop.subsidise(pool, 50).await;
+    let worker = connect(&database.settings().database, Role::Worker, 2).await.expect("connects");
+    let engine = Engine::new(worker, database.settings());
+    // The first purchase opens the period and the budget, so that the second waits with everything read.
+    shop.enqueue(pool, "purchase", "first", &shop.purchase(1)).await;
+    engine.serve(BusinessId(shop.business)).await;
+    shop.enqueue(pool, "purchase", "second", &shop.purchase(1)).await;
+    let mut editing = edit(pool, &shop).await;
+    let serving = tokio::spawn(async move { engine.serve(BusinessId(shop.business)).await });
+    until_one_waits(pool).await;
+    let double = "UPDATE commissary.subsidy_programs SET value = 20 WHERE business_id = $1";
+    sqlx::query(double).bind(shop.business).execute(&mut *editing).await.expect("the program is changed");
+    editing.commit().await.expect("committed");
+    serving.await.expect("served");
+    let given = "SELECT sum(subsidy)::bigint FROM commissary.orders WHERE business_id = $1";
+    assert_eq!(shop.number(pool, given).await, 1 + 2);
+}
+
+/// The lock order holds for a month's first batch as well, which has to open the period before it can lock the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_waits_for_a_customer_holds_no_product() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = Shop::open(pool, 100, 100).await;
+    let worker = connect(&database.settings().database, Role::Worker, 2).await.expect("connects");
+    let engine = Engine::new(worker, database.settings());
+    shop.enqueue(pool, "purchase", "first", &shop.purchase(1)).await;
+    let mut editing = edit(pool, &shop).await;
+    let serving = tokio::spawn(async move { engine.serve(BusinessId(shop.business)).await });
+    until_one_waits(pool).await;
+    let product = "SELECT FROM commissary.products WHERE business_id = $1 FOR UPDATE NOWAIT";
+    sqlx::query(product).bind(shop.business).execute(&mut *editing).await.expect("nobody holds it");
+    editing.commit().await.expect("committed");
+    serving.await.expect("served");
+    assert!(shop.result(pool, "first").await.is_some());
+}
+
+/// Begins a transaction that holds the shop's customer, as an import does.
+async fn edit(pool: &PgPool, shop: &Shop) -> Transaction<'static, Postgres> {
+    let mut editing = pool.begin().await.expect("begins");
+    let customer = "SELECT FROM commissary.customers WHERE business_id = $1 FOR UPDATE";
+    sqlx::query(customer).bind(shop.business).execute(&mut *editing).await.expect("locked");
+    editing
+}
+
+async fn until_one_waits(pool: &PgPool) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    for _ in 0..1_000 {
+        if sqlx::query_scalar::<_, i64>(waiting).fetch_one(pool).await.expect("activity") > 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("nobody waits for a lock");
 }
 
 async fn insert_entry(pool: &PgPool, shop: &Shop) -> sqlx::Result<()> {

@@ -6,12 +6,12 @@
 /// checked as they are read.
 macro_rules! records {
     ($($(#[$doc:meta])* $visibility:vis struct $name:ident {
-        $($field_visibility:vis $field:ident: $type:ty,)+
+        $($(#[$field_doc:meta])* $field_visibility:vis $field:ident: $type:ty,)+
     })+) => {$(
         $(#[$doc])*
         #[derive(Debug, sqlx::Decode)]
         $visibility struct $name {
-            $($field_visibility $field: $type,)+
+            $($(#[$field_doc])* $field_visibility $field: $type,)+
         }
 
         // An anonymous record is what sqlx takes every tuple for.

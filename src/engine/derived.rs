@@ -1,6 +1,6 @@
 //! Derived: what follows from the rows that a batch has locked, read after the locks, when it can no longer change.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 
 use chrono::{DateTime, Utc};
@@ -33,6 +33,8 @@ pub(super) async fn moment(
 pub(super) struct Derived {
     pub(super) moment: Moment,
     pub(super) pools: Pools,
+    /// The active programs of the customers' organizations, each with its version.
+    pub(super) programs: BTreeMap<Uuid, i64>,
     /// Keys of the batch that have a result already.
     pub(super) finished: HashSet<String>,
 }
@@ -44,7 +46,8 @@ pub(super) struct Pools {
     pub(super) offices: HashSet<(OfficeId, OutletId)>,
 }
 
-/// The moment, the ends of the customers' ledgers (into `customers`), the outlets, and the keys that have a result.
+/// The moment, the ends of the customers' ledgers (into `customers`), the outlets, the programs' versions, and the keys that
+/// have a result.
 pub(super) async fn load(
     connection: &mut PgConnection,
     business: BusinessId,
@@ -79,6 +82,7 @@ pub(super) async fn load(
             organizations: pairs(row.pool_organizations, row.pool_outlets),
             offices: pairs(row.office_offices, row.office_outlets),
         },
+        programs: row.programs.into_iter().zip(row.program_versions).collect(),
         finished: row.finished.into_iter().collect(),
     })
 }

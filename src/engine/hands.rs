@@ -1,6 +1,6 @@
 //! Hands: connections that the engine keeps between batches.
 //!
-//! A batch of one purchase is about twenty round trips, and a connection that goes through the pool adds two (a ping, and
+//! A batch is seven round trips, and a connection that goes through the pool adds two (a ping, and
 //! the clean-up of its release). One that has just committed needs neither, and the last one used has its plans and
 //! caches warm. Whatever did not end with a commit goes back to the pool, which cleans or closes it.
 

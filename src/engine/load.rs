@@ -38,15 +38,18 @@ pub(super) async fn load(
     let (turn, business) = (&claim.turn, claim.turn.business);
     let mut orders = orders::find(connection, business, requests).await?;
     let named = named(requests, &orders);
-    let Locked { period, mut customers, programs, budgets, products } =
+    let Locked { period, mut customers, programs, versions, budgets, products } =
         lock::lock(connection, business, &claim.moment, &named, &orders).await?;
 
     // From here on nothing waits: what these statements see is what will be true at the commit.
     let keys: Vec<String> = claim.jobs.iter().map(|job| job.idempotency_key.clone()).collect();
-    let Derived { moment, pools, finished } =
+    let Derived { moment, pools, programs: versions_now, finished } =
         derived::load(connection, business, clock, (&mut customers, &named.outlets, &keys)).await?;
     if moment.local.date() != claim.moment.local.date() {
         return Err(DbError::Stale("the business's local day ended while the batch waited for its locks"));
+    }
+    if versions_now != versions {
+        return Err(DbError::Stale("a subsidy program changed while the batch waited for its locks"));
     }
     orders::load_returned(connection, business, &mut orders).await?;
     derived::load_recent_charges(connection, turn, &mut customers, &moment).await?;

@@ -1,6 +1,6 @@
 //! Lock: the rows that a batch may touch, locked in the fixed order by one statement (`lock.sql`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -29,6 +29,8 @@ pub(super) struct Locked {
     pub(super) period: PeriodId,
     pub(super) customers: HashMap<CustomerId, Customer>,
     pub(super) programs: HashMap<OrganizationId, Vec<Arc<Program>>>,
+    /// Each of them with its version.
+    pub(super) versions: BTreeMap<Uuid, i64>,
     pub(super) budgets: HashMap<BudgetKey, Budget>,
     pub(super) products: HashMap<ProductId, Product>,
 }
@@ -70,7 +72,9 @@ pub(super) async fn lock(
             open_period(connection, business, &month).await?;
             continue;
         };
-        let programs = programs(locked.programs.unwrap_or_default())?;
+        let programs = locked.programs.unwrap_or_default();
+        let versions = programs.iter().map(|program| (program.program_id, program.version)).collect();
+        let programs = by_organization(programs)?;
         let (budgets, missing) = budgets(locked.budgets.unwrap_or_default(), &programs, moment)?;
         if !missing.is_empty() {
             open_budgets(connection, business, &missing).await?;
@@ -87,14 +91,15 @@ pub(super) async fn lock(
                 .map(customer)
                 .collect::<Result<_, DbError>>()?,
             programs,
+            versions,
             budgets,
             products: locked.products.unwrap_or_default().into_iter().map(product).collect::<Result<_, DbError>>()?,
         });
     }
-    Err(DbError::Stale("the settlement period or a budget vanished as it was opened"))
+    Err(DbError::Stale("the settlement period or the budgets changed as they were opened"))
 }
 
-fn programs(rows: Vec<ProgramRow>) -> Result<HashMap<OrganizationId, Vec<Arc<Program>>>, DbError> {
+fn by_organization(rows: Vec<ProgramRow>) -> Result<HashMap<OrganizationId, Vec<Arc<Program>>>, DbError> {
     let mut programs: HashMap<OrganizationId, Vec<Arc<Program>>> = HashMap::new();
     for row in rows {
         let program = Program::try_from(row)?;

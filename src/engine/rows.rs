@@ -76,6 +76,8 @@ records! {
         pub(crate) per_customer_cap: Option<Decimal>,
         pub(crate) allow_partial: bool,
         pub(crate) is_active: bool,
+        /// Which transaction wrote it.
+        pub(crate) version: i64,
     }
 
     /// A budget of `lock`.

@@ -222,7 +222,7 @@ impl Subsidies {
     }
 }
 
-/// Writes the effects, every count compared: what purchases and payments change in one statement, what returns and
+/// Writes the effects, and compares what a condition could have left out: what purchases and payments change in one statement, what returns and
 /// movements of stock add to it before and after, parents before children.
 ///
 /// # Errors

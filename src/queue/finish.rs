@@ -50,7 +50,7 @@ pub struct Finished {
 /// transaction, and checked: `commit()` returns Ok after a swallowed error (FAULTS 2).
 ///
 /// # Errors
-/// [`DbError`] if the statement fails or changes another number of rows than there are results.
+/// [`DbError`] if the statement fails, or removes another number of jobs than there are results and dropped ones.
 pub async fn finish(
     connection: &mut PgConnection,
     turn: &Turn,

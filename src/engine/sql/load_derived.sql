@@ -1,6 +1,7 @@
 -- load_derived: what follows from what is locked, read in one round trip after the locks: the decision's moment ($2, or the
 -- database's clock), the ends of the customers' ($3) ledgers, the outlets ($4) that exist and the pools of organizations
--- ($5) and offices ($6) that show them, and which keys ($7) have a result already: their jobs are dropped, not done again.
+-- ($5) and offices ($6) that show them, the versions of those organizations' programs, and which keys ($7) have a result
+-- already: their jobs are dropped, not done again.
 WITH clock AS MATERIALIZED (
     SELECT coalesce($2::timestamptz, clock_timestamp()) AS now, b.time_zone
     FROM commissary.businesses b WHERE b.business_id = $1
@@ -17,6 +18,7 @@ SELECT w.now AS "now!", w.local AS "local!",
     ) AS "outlets!",
     p.organizations AS "pool_organizations!", p.outlets AS "pool_outlets!",
     v.offices AS "office_offices!", v.outlets AS "office_outlets!",
+    g.programs AS "programs!", g.versions AS "program_versions!",
     -- Only the keys' own index gives their order, so it is probed whatever the statistics say.
     ARRAY (
         SELECT r.idempotency_key FROM unnest($7::text[]) u (key) CROSS JOIN LATERAL (
@@ -44,3 +46,9 @@ CROSS JOIN (
     FROM commissary.office_outlets v
     WHERE v.business_id = $1 AND v.office_id = ANY ($6) AND v.outlet_id = ANY ($4) AND v.is_visible
 ) v
+CROSS JOIN (
+    -- The programs that `lock` read, perhaps before it waited for a lock.
+    SELECT coalesce(array_agg(g.program_id), '{}') AS programs, coalesce(array_agg(g.xmin::text::bigint), '{}') AS versions
+    FROM commissary.subsidy_programs g
+    WHERE g.business_id = $1 AND g.is_active AND g.organization_id = ANY ($5)
+) g

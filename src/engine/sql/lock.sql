@@ -6,7 +6,8 @@
 -- they were few is kept, and reads all that the business has.
 --
 -- Under READ COMMITTED a statement that waits for a row lock reads only the locked row again: so nothing stands here but
--- the locked rows' own columns, and the programs, which no batch locks.
+-- the locked rows' own columns, and the programs, which no batch locks: load_derived tells if they changed meanwhile.
+-- Without a period nothing further is locked: it is to be opened first.
 WITH period AS MATERIALIZED (
     -- If the month's is closed, the next open one.
     SELECT p.period_id FROM commissary.settlement_periods p
@@ -24,14 +25,14 @@ WITH period AS MATERIALIZED (
 ), program AS MATERIALIZED (
     SELECT p.program_id, p.name, p.organization_id, p.office_id, p.team_id, p.outlet_id, p.kind, p.value, p.cap, p.priority,
         p.min_order_amount, p.starts_at, p.ends_at, p.weekdays, p.hour_from, p.hour_to, p.budget_period, p.total_budget,
-        p.per_customer_cap, p.allow_partial, p.is_active
+        p.per_customer_cap, p.allow_partial, p.is_active, p.xmin::text::bigint AS version
     FROM commissary.subsidy_programs p
     WHERE p.business_id = $1 AND p.is_active AND p.organization_id IN (SELECT c.organization_id FROM customer c)
     ORDER BY p.program_id
 ), budget AS MATERIALIZED (
     SELECT k.program_id, k.budget_period, k.period_start, k.total_budget, k.budget_used
     FROM commissary.subsidy_budgets k
-    WHERE k.business_id = $1 AND (k.program_id, k.budget_period, k.period_start) IN (
+    WHERE k.business_id = $1 AND EXISTS (SELECT FROM period) AND (k.program_id, k.budget_period, k.period_start) IN (
         SELECT p.program_id, p.budget_period, r.period_start
         FROM program p JOIN unnest($4::text[], $5::date[]) r (budget_period, period_start)
             ON r.budget_period = p.budget_period
@@ -46,7 +47,7 @@ WITH period AS MATERIALIZED (
         SELECT p.* FROM commissary.products p WHERE p.business_id = $1 AND p.product_id = u.product_id
         FOR NO KEY UPDATE
     ) p
-    WHERE (SELECT count(*) FROM budget) >= 0
+    WHERE EXISTS (SELECT FROM period) AND (SELECT count(*) FROM budget) >= 0
 )
 SELECT (SELECT p.period_id FROM period p) AS "period_id: PeriodId",
     (SELECT array_agg(c) FROM customer c) AS "customers: Vec<CustomerRow>",
