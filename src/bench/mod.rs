@@ -35,6 +35,8 @@ pub use print::Report;
 pub use scenarios::Scenario;
 pub use workload::Workload;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::config::Settings;
 use server::{Database, Server};
 
@@ -67,7 +69,7 @@ impl Bench {
     pub async fn run(&self, scenario: &'static Scenario) -> anyhow::Result<Report> {
         let found = tokio::select! {
             found = (scenario.run)(self) => found,
-            interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Into::into).and_then(|()| {
+            interrupted = interrupted() => interrupted.map_err(Into::into).and_then(|()| {
                 Err(anyhow::anyhow!("interrupted; its databases are removed"))
             }),
         };
@@ -88,5 +90,14 @@ impl Bench {
     async fn migrate(&self, database: &Database) -> anyhow::Result<()> {
         crate::cli::migrate(&self.settings_for(database)).await?;
         Ok(())
+    }
+}
+
+/// Waits for SIGINT or SIGTERM: whoever ends the benchmark leaves neither a server nor databases behind.
+async fn interrupted() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
     }
 }

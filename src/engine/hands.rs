@@ -1,8 +1,8 @@
 //! Hands: connections that the engine keeps between batches.
 //!
-//! A batch is seven round trips, and a connection that goes through the pool adds two (a ping, and
-//! the clean-up of its release). One that has just committed needs neither, and the last one used has its plans and
-//! caches warm. Whatever did not end with a commit goes back to the pool, which cleans or closes it.
+//! A batch is seven round trips, and a connection that goes through the pool adds two (a ping, and the clean-up of its
+//! release). One that has just ended its transaction needs neither, and the last one used has its plans and caches warm.
+//! Whatever ended in a fault goes back to the pool, which cleans or closes it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -43,7 +43,7 @@ impl Hands {
         }
     }
 
-    /// Takes back a hand whose transaction was committed.
+    /// Takes back a hand whose transaction was committed or rolled back.
     pub(super) fn put_back(&self, hand: Hand) {
         if hand.since.elapsed() < KEPT
             && let Some(free) = self.locked().as_mut()

@@ -62,10 +62,7 @@ impl Engine {
         let attempted = async {
             let mut hand = self.hands.take().await?;
             let batch = self.attempt(&mut hand.connection, business, limit, &mut claimed).await?;
-            // Without a claim there was perhaps no commit: the pool ends such a transaction at once.
-            if batch.claimed > 0 {
-                self.hands.put_back(hand);
-            }
+            self.hands.put_back(hand);
             Ok(batch)
         };
         attempted.await.map_err(|error| BatchFault { error, claimed })
@@ -80,7 +77,10 @@ impl Engine {
     ) -> Result<Batch, DbError> {
         let mut tx = begin_tenant_on(connection, business).await?;
         let (beside, clock) = (self.asides.ids(), self.settings.now);
+        // A turn that is another worker's, or without a job, is ended here, so that its connection is kept: with many workers
+        // there are many.
         let Some(mut claim) = queue::claim(&mut tx, business, limit, &beside, clock).await? else {
+            tx.rollback().await?;
             return Ok(Batch::default());
         };
         // A control job is run alone; those claimed behind it, or it behind others, wait for the next turn.
@@ -92,6 +92,8 @@ impl Engine {
         if jobs.is_empty() {
             if claim.promoted > 0 {
                 tx.commit().await?;
+            } else {
+                tx.rollback().await?;
             }
             return Ok(Batch { had_turn: true, ..Batch::default() });
         }
