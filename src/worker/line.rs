@@ -3,7 +3,7 @@
 //! Businesses with work stand in line; each has one place, and at most one batch in flight. A turn may take jobs in
 //! proportion to the business's weight, so that equal turns give weighted shares; whoever has had a turn stands behind
 //! everyone who has not. Between two turns of one business every other that waits gets at most one, unless it weighs
-//! more than [`SHARE_MIN`] times as much: batches that small cost more than they move, so from there on the heavier one
+//! more than [`SHARE_MIN`] times as much (or is owed a turn that its own long batch cost it): batches that small cost more than they move, so from there on the heavier one
 //! comes more often instead. Nothing idles for fairness' sake: while hands are free, whoever waits is served at once.
 //!
 //! A turn is also bounded in time, by what recent turns took: shortly while someone lively is about (whose batches are
@@ -174,11 +174,22 @@ impl Line {
 
     /// Stands in line: behind those that were charged less, but with no credit for the time it was not there.
     fn stand(&mut self, business: BusinessId) {
+        self.stand_from(business, self.reached);
+    }
+
+    /// Stands in line after a turn. Whoever was in flight was there: if its batch took longer than the others needed for a
+    /// round, it has the credit of one turn, and no more, for everyone else waits as well.
+    fn stand_again(&mut self, business: BusinessId) {
+        let credit = self.places.get(&business).map_or(0, |place| place.last_charge);
+        self.stand_from(business, self.reached.saturating_sub(credit));
+    }
+
+    fn stand_from(&mut self, business: BusinessId, least: u64) {
         self.arrivals += 1;
-        let (reached, arrival) = (self.reached, self.arrivals);
+        let arrival = self.arrivals;
         self.set_state(business, State::Waiting(arrival));
         if let Some(place) = self.places.get_mut(&business) {
-            place.charged = place.charged.max(reached);
+            place.charged = place.charged.max(least);
             self.waiting.insert((place.charged, arrival, business));
         }
     }
@@ -233,7 +244,7 @@ impl Line {
                     self.lively_until = Some(now + LIVELY_FOR);
                 }
                 if has_more {
-                    self.stand(business);
+                    self.stand_again(business);
                 } else {
                     self.set_state(business, State::Absent);
                 }

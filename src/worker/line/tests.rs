@@ -277,3 +277,24 @@ fn a_changed_weight_counts_from_the_next_turn() {
     line.ended(business(0), Served::Batch { jobs: 25, has_more: true }, Duration::from_millis(1), now);
     assert_eq!(line.next(now), Some(NextTurn { business: business(1), limit: 100 }));
 }
+
+#[test]
+fn a_batch_that_outlasts_a_round_costs_its_business_no_turn_and_earns_it_one() {
+    let (mut line, now) = (Line::new(2, 100), Instant::now());
+    let ready: Vec<Ready> = (0..3).map(|number| Ready { business: business(number), weight: 1 }).collect();
+    line.found(&ready, now);
+    let end = |line: &mut Line, turn: NextTurn| {
+        let served = Served::Batch { jobs: turn.limit as usize, has_more: true };
+        line.ended(turn.business, served, Duration::from_millis(10), now);
+        line.next(now).expect("someone waits")
+    };
+    let slow = line.next(now).expect("someone waits");
+    let mut quick = line.next(now).expect("someone waits");
+    for _ in 0..6 {
+        quick = end(&mut line, quick);
+        assert_ne!(quick.business, slow.business, "it is in flight");
+    }
+    let credited = end(&mut line, slow);
+    assert_eq!(credited.business, slow.business, "the others have had more");
+    assert_ne!(end(&mut line, credited).business, slow.business, "but they wait as well");
+}
