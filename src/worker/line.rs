@@ -2,9 +2,10 @@
 //!
 //! Businesses with work stand in line; each has one place, and at most one batch in flight. A turn may take jobs in
 //! proportion to the business's weight, so that equal turns give weighted shares; whoever has had a turn stands behind
-//! everyone who has not. Between two turns of one business every other that waits gets at most one, unless it weighs
-//! more than [`SHARE_MIN`] times as much (or is owed a turn that its own long batch cost it): batches that small cost more than they move, so from there on the heavier one
-//! comes more often instead. Nothing idles for fairness' sake: while hands are free, whoever waits is served at once.
+//! everyone who has not. Between two turns of one business every other that waits gets at most one, unless it is owed one
+//! that its own long batch cost it, or weighs more than [`SHARE_MIN`] times as much: batches that small cost more than
+//! they move, so from there on the heavier one comes more often instead. Nothing idles for fairness' sake: while hands are
+//! free, whoever waits is served at once.
 //!
 //! A turn is also bounded in time, by what recent turns took: shortly while someone lively is about (whose batches are
 //! not full, so that somebody may be waiting for the answer), longer while all there is to do is to drain deep queues.
