@@ -11,6 +11,7 @@ use commissary::engine::Engine;
 use commissary::ids::BusinessId;
 use shop::Shop;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
+use support::TestDatabase;
 use uuid::Uuid;
 
 /// sqlx 0.9.0: a `begin()` that is cancelled can leave the next borrower inside a stale transaction, whose acknowledged
@@ -104,8 +105,7 @@ async fn a_program_that_changes_while_a_batch_waits_holds_for_it() {
     let pool = database.pool();
     let shop = Shop::open(pool, 100, 100).await;
     shop.subsidise(pool, 50).await;
-    let worker = connect(&database.settings().database, Role::Worker, 2).await.expect("connects");
-    let engine = Engine::new(worker, database.settings());
+    let engine = engine(&database).await;
     // The first purchase opens the period and the budget, so that the second waits with everything read.
     shop.enqueue(pool, "purchase", "first", &shop.purchase(1)).await;
     engine.serve(BusinessId(shop.business)).await;
@@ -127,8 +127,7 @@ async fn a_batch_that_waits_for_a_customer_holds_no_product() {
     let database = support::database().await;
     let pool = database.pool();
     let shop = Shop::open(pool, 100, 100).await;
-    let worker = connect(&database.settings().database, Role::Worker, 2).await.expect("connects");
-    let engine = Engine::new(worker, database.settings());
+    let engine = engine(&database).await;
     shop.enqueue(pool, "purchase", "first", &shop.purchase(1)).await;
     let mut editing = edit(pool, &shop).await;
     let serving = tokio::spawn(async move { engine.serve(BusinessId(shop.business)).await });
@@ -138,6 +137,11 @@ async fn a_batch_that_waits_for_a_customer_holds_no_product() {
     editing.commit().await.expect("committed");
     serving.await.expect("served");
     assert!(shop.result(pool, "first").await.is_some());
+}
+
+async fn engine(database: &TestDatabase) -> Engine {
+    let worker = connect(&database.settings().database, Role::Worker, 2).await.expect("connects");
+    Engine::new(worker, database.settings())
 }
 
 /// Begins a transaction that holds the shop's customer, as an import does.

@@ -2,6 +2,7 @@
 
 use chrono::Utc;
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Ended, listing};
@@ -99,26 +100,25 @@ fn cells(depth: &Depth) -> Vec<String> {
 
 async fn pause(args: &OneArgs, is_paused: bool, settings: &Settings) -> anyhow::Result<Ended> {
     let pool = db::connect(&settings.database, Role::Admin, 1).await?;
-    let business = BusinessId(args.business);
-    let changed = queue::pause_queue(&pool, business, is_paused).await?;
-    let state = if is_paused { "paused" } else { "running" };
-    if args.json {
-        println!("{}", serde_json::json!({"business_id": business, "is_paused": is_paused, "changed": changed}));
-    } else {
-        println!("business {business} is {state}{}", if changed { "" } else { " already" });
-    }
-    Ok(Ended::Well)
+    let changed = queue::pause_queue(&pool, BusinessId(args.business), is_paused).await?;
+    let state = if is_paused { "is paused" } else { "is running" };
+    Ok(say(args, ("is_paused", is_paused.into()), state, changed))
 }
 
 async fn weigh(args: &WeighArgs, settings: &Settings) -> anyhow::Result<Ended> {
     let WeighArgs { one, weight } = args;
     let pool = db::connect(&settings.database, Role::Admin, 1).await?;
-    let business = BusinessId(one.business);
-    let changed = queue::weigh_queue(&pool, business, *weight).await?;
-    if one.json {
-        println!("{}", serde_json::json!({"business_id": business, "weight": weight, "changed": changed}));
+    let changed = queue::weigh_queue(&pool, BusinessId(one.business), *weight).await?;
+    Ok(say(one, ("weight", (*weight).into()), &format!("weighs {weight}"), changed))
+}
+
+/// Says what holds of the business's queue from now on, and whether it did before.
+fn say(args: &OneArgs, (name, value): (&str, Value), state: &str, changed: bool) -> Ended {
+    let business = BusinessId(args.business);
+    if args.json {
+        println!("{}", json!({"business_id": business, name: value, "changed": changed}));
     } else {
-        println!("business {business} weighs {weight}{}", if changed { "" } else { " already" });
+        println!("business {business} {state}{}", if changed { "" } else { " already" });
     }
-    Ok(Ended::Well)
+    Ended::Well
 }

@@ -172,14 +172,15 @@ pub fn expect_rows(
     done: sqlx::postgres::PgQueryResult,
     expected: usize,
 ) -> Result<(), DbError> {
-    expect_count(statement, i64::try_from(done.rows_affected()).unwrap_or(i64::MAX), expected)
+    expect_count(statement, done.rows_affected(), expected)
 }
 
 /// As [`expect_rows`], of a count that a part of a statement gave.
 ///
 /// # Errors
 /// [`DbError::RowCount`], likewise.
-pub fn expect_count(statement: &'static str, actual: i64, expected: usize) -> Result<(), DbError> {
-    let (actual, expected) = (u64::try_from(actual).unwrap_or_default(), expected as u64);
+pub fn expect_count(statement: &'static str, actual: impl TryInto<u64>, expected: usize) -> Result<(), DbError> {
+    // No count is negative.
+    let (actual, expected) = (actual.try_into().unwrap_or(u64::MAX), expected as u64);
     if actual == expected { Ok(()) } else { Err(DbError::RowCount { statement, expected, actual }) }
 }

@@ -117,13 +117,7 @@ fn budgets(
     programs: &HashMap<OrganizationId, Vec<Arc<Program>>>,
     moment: &Moment,
 ) -> Result<(HashMap<BudgetKey, Budget>, Missing), DbError> {
-    let mut budgets = HashMap::with_capacity(rows.len());
-    for row in rows {
-        let period = rows::budget_period(&row.budget_period)?;
-        let key = BudgetKey { program: row.program_id, period, period_start: row.period_start };
-        let budget = Budget { total: rows::amount(row.total_budget)?, used: rows::amount(row.budget_used)? };
-        budgets.insert(key, budget);
-    }
+    let mut budgets: HashMap<_, _> = rows.into_iter().map(BudgetRow::keyed).collect::<Result<_, _>>()?;
     let mut missing = Vec::new();
     for program in programs.values().flatten() {
         let key = program.budget_key(moment);

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use crate::db::{DbError, records};
-use crate::domain::snapshot::{Account, BudgetKey, BudgetPeriod, Customer, Product, Program, ProgramKind};
+use crate::domain::snapshot::{Account, Budget, BudgetKey, BudgetPeriod, Customer, Product, Program, ProgramKind};
 use crate::ids::{CustomerId, OfficeId, OrganizationId, OutletId, ProductId, ProgramId, TeamId};
 use crate::money::Amount;
 
@@ -97,6 +97,15 @@ records! {
         pub(crate) stock: i64,
         pub(crate) outlet_id: Option<OutletId>,
         pub(crate) is_active: bool,
+    }
+}
+
+impl BudgetRow {
+    /// Which budget, and what is in it.
+    pub(crate) fn keyed(self) -> Result<(BudgetKey, Budget), DbError> {
+        let period = budget_period(&self.budget_period)?;
+        let key = BudgetKey { program: self.program_id, period, period_start: self.period_start };
+        Ok((key, Budget { total: amount(self.total_budget)?, used: amount(self.budget_used)? }))
     }
 }
 

@@ -222,8 +222,8 @@ impl Subsidies {
     }
 }
 
-/// Writes the effects, and compares what a condition could have left out: what purchases and payments change in one statement, what returns and
-/// movements of stock add to it before and after, parents before children.
+/// Writes the effects, and compares what a condition could have left out: what purchases and payments change in one
+/// statement, what returns and movements of stock add to it before and after, parents before children.
 ///
 /// # Errors
 /// [`DbError`] if a statement fails, or a guard that repeats a decision's rule matches fewer rows than it must.

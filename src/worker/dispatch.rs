@@ -5,13 +5,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use sqlx::Postgres;
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgListener, PgPool};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::kept::Kept;
 use super::line::{Line, NextTurn};
 use super::scout::{Look, Scout};
 use crate::config::WorkerSettings;
@@ -272,23 +271,18 @@ async fn hint(listener: &mut Option<PgListener>) {
     }
 }
 
-/// Hints at results after commits, gathered, until the dispatcher is gone. The connection is kept: the pool's care for one
-/// that is only lent costs more than the hint.
+/// Hints at results after commits, gathered, until the dispatcher is gone.
 async fn announce_results(pool: PgPool, mut due: mpsc::Receiver<()>) {
-    let mut kept = None;
+    let mut kept = Kept::new(pool);
     while due.recv().await.is_some() {
-        if let Err(error) = announce_once(&pool, &mut kept).await {
-            kept = None;
+        if let Err(error) = announce_once(&mut kept).await {
+            kept.forget();
             tracing::debug!(%error, "results were not announced: waiters poll");
         }
         sleep(ANNOUNCE_EVERY).await;
     }
 }
 
-async fn announce_once(pool: &PgPool, kept: &mut Option<PoolConnection<Postgres>>) -> Result<(), DbError> {
-    let connection = match kept {
-        Some(connection) => connection,
-        None => kept.insert(pool.acquire().await?),
-    };
-    queue::announce_results(connection).await
+async fn announce_once(kept: &mut Kept) -> Result<(), DbError> {
+    queue::announce_results(kept.get().await?).await
 }

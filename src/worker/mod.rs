@@ -6,6 +6,7 @@
 
 mod backend;
 mod dispatch;
+mod kept;
 mod line;
 mod schedules;
 mod scout;

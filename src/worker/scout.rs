@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use sqlx::Postgres;
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPool;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::kept::Kept;
 use crate::db::DbError;
 use crate::queue::{self, Ready};
 
@@ -63,12 +62,12 @@ impl Scout {
 }
 
 async fn look_when_asked(pool: PgPool, mut asking: mpsc::Receiver<()>, seen: mpsc::Sender<Look>) {
-    let mut connection = None;
+    let mut kept = Kept::new(pool);
     while asking.recv().await.is_some() {
         let started = Instant::now();
-        let found = find(&pool, &mut connection).await;
+        let found = find(&mut kept).await;
         if found.is_err() {
-            connection = None;
+            kept.forget();
         }
         if seen.send(Look { found, took: started.elapsed() }).await.is_err() {
             break;
@@ -76,10 +75,6 @@ async fn look_when_asked(pool: PgPool, mut asking: mpsc::Receiver<()>, seen: mps
     }
 }
 
-async fn find(pool: &PgPool, kept: &mut Option<PoolConnection<Postgres>>) -> Result<Vec<Ready>, DbError> {
-    let connection = match kept {
-        Some(connection) => connection,
-        None => kept.insert(pool.acquire().await?),
-    };
-    queue::ready_queues(connection).await
+async fn find(kept: &mut Kept) -> Result<Vec<Ready>, DbError> {
+    queue::ready_queues(kept.get().await?).await
 }

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use anyhow::Context;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -213,17 +212,8 @@ async fn locked_budgets(
     programs: &[Arc<Program>],
 ) -> anyhow::Result<HashMap<BudgetKey, Budget>> {
     let ids: Vec<Uuid> = programs.iter().map(|program| program.program_id.0).collect();
-    let rows = sqlx::query_file!("src/bench/baselines/sql/budgets.sql", business.0, &ids).fetch_all(tx).await?;
-    rows.into_iter()
-        .map(|row| {
-            let key = BudgetKey {
-                program: ProgramId(row.program_id),
-                period: rows::budget_period(&row.budget_period)?,
-                period_start: row.period_start,
-            };
-            Ok((key, Budget { total: rows::amount(row.total_budget)?, used: rows::amount(row.budget_used)? }))
-        })
-        .collect()
+    let rows = sqlx::query_file_as!(rows::BudgetRow, "src/bench/baselines/sql/budgets.sql", business.0, &ids);
+    Ok(rows.fetch_all(tx).await?.into_iter().map(rows::BudgetRow::keyed).collect::<Result<_, DbError>>()?)
 }
 
 async fn products(
@@ -232,18 +222,7 @@ async fn products(
     request: &PurchaseRequest,
 ) -> anyhow::Result<HashMap<ProductId, Product>> {
     let ids = rows::distinct(request.lines.iter().map(|line| line.product));
-    let found = sqlx::query_file!("src/bench/baselines/sql/lock_products.sql", business.0, &ids).fetch_all(tx).await?;
-    found
-        .into_iter()
-        .map(|row| {
-            let product = Product {
-                price: rows::amount(row.price).context("price")?,
-                tax_rate: row.tax_rate,
-                stock: row.stock,
-                outlet: row.outlet_id.map(OutletId),
-                is_active: row.is_active,
-            };
-            Ok((ProductId(row.product_id), product))
-        })
-        .collect()
+    let found = sqlx::query_file_as!(rows::ProductRow, "src/bench/baselines/sql/lock_products.sql", business.0, &ids);
+    let product = |row: rows::ProductRow| Ok((row.product_id, row.try_into()?));
+    Ok(found.fetch_all(tx).await?.into_iter().map(product).collect::<Result<_, DbError>>()?)
 }
