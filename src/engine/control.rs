@@ -4,6 +4,7 @@
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::process::{Batch, parsed};
+use super::store::{self, Endings};
 use super::{Engine, load, overdue, settlement};
 use crate::db::DbError;
 use crate::domain::outcome::{Decision, Refusal};
@@ -44,7 +45,8 @@ impl Engine {
         let batch = Batch { had_turn: true, claimed: 1, has_more: true, ..Batch::default() };
         let keys = [job.idempotency_key.clone()];
         if !queue::finished_keys(&mut tx, turn.business, &keys).await?.is_empty() {
-            queue::finish(&mut tx, turn, &[], &[job.job_id], (moment.now, simulated)).await?;
+            let endings = Endings { results: &[], dropped: &[job.job_id], decided_at: moment.now, simulated };
+            store::end(&mut tx, turn, &endings).await?;
             tx.commit().await?;
             return Ok(Batch { dropped: 1, ..batch });
         }
@@ -61,7 +63,8 @@ impl Engine {
                 (vec![finished(job, Status::Rejected, Some(refusal.reason.as_str()), &refusal.outcome)], 1)
             }
         };
-        queue::finish(&mut tx, turn, &results, &[], (moment.now, simulated)).await?;
+        let endings = Endings { results: &results, dropped: &[], decided_at: moment.now, simulated };
+        store::end(&mut tx, turn, &endings).await?;
         tx.commit().await?;
         Ok(Batch { finished, ..batch })
     }

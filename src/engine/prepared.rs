@@ -6,7 +6,7 @@
 use super::Engine;
 use super::load::{self, Loaded};
 use super::process::{Decided, parsed};
-use super::store::{self, Written};
+use super::store::{self, Endings, Written};
 use crate::db::{DbError, begin_tenant, begin_tenant_on};
 use crate::domain::decide::Job;
 use crate::ids::BusinessId;
@@ -72,10 +72,10 @@ impl PreparedBatch {
     /// # Errors
     /// [`DbError`] of a statement.
     pub(crate) async fn write(&self, connection: &mut PgConnection) -> Result<(), DbError> {
-        let business = self.turn.business;
-        let mut tx = begin_tenant_on(connection, business).await?;
-        store::store(&mut tx, business, &self.written).await?;
-        queue::finish(&mut tx, &self.turn, &self.results, &[], (self.decided_at, false)).await?;
+        let mut tx = begin_tenant_on(connection, self.turn.business).await?;
+        let Self { results, decided_at, .. } = self;
+        let endings = Endings { results, dropped: &[], decided_at: *decided_at, simulated: false };
+        store::store(&mut tx, &self.turn, &self.written, &endings).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Engine;
 use super::derived;
 use super::load::{self, Loaded};
-use super::store::{self, Written};
+use super::store::{self, Endings, Written};
 use crate::db::{DbError, begin_tenant_on};
 use crate::domain::decide::{Job, apply};
 use crate::domain::outcome::Decision;
@@ -107,7 +107,6 @@ impl Engine {
         let Claim { turn, jobs, .. } = claim;
         let moment = loaded.snapshot.moment.now;
         let (dropped, decided, written) = self.decide_all(&turn, jobs, requests, loaded)?;
-        store::store(&mut tx, business, &written).await?;
         let (results, failures) = self.split(decided);
         self.charge(&mut tx, business, &failures).await?;
         let batch = Batch {
@@ -118,7 +117,8 @@ impl Engine {
             dropped: dropped.len(),
             has_more,
         };
-        queue::finish(&mut tx, &turn, &results, &dropped, (moment, clock.is_some())).await?;
+        let endings = Endings { results: &results, dropped: &dropped, decided_at: moment, simulated: clock.is_some() };
+        store::store(&mut tx, &turn, &written, &endings).await?;
         tx.commit().await?;
         Ok(batch)
     }

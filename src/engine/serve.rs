@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Engine;
 use super::process::{BatchFault, Decided};
+use super::store::{self, Endings};
 use crate::db::{DbError, Fault, begin_tenant};
 use crate::ids::{BusinessId, JobId};
 use crate::queue::{self, Failure};
@@ -87,8 +88,8 @@ impl Engine {
         let Some(claim) = queue::claim(&mut tx, business, 0, &[], self.settings.now).await? else { return Ok(false) };
         let (results, failures) = self.split(vec![Decided::Failed(failure)]);
         self.charge(&mut tx, business, &failures).await?;
-        let decided_at = (claim.moment.now, self.settings.now.is_some());
-        queue::finish(&mut tx, &claim.turn, &results, &[], decided_at).await?;
+        let (decided_at, simulated) = (claim.moment.now, self.settings.now.is_some());
+        store::end(&mut tx, &claim.turn, &Endings { results: &results, dropped: &[], decided_at, simulated }).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -1,4 +1,4 @@
-//! Store: a batch's effects, collected as columns and written set-wise.
+//! Store: a turn's effects and endings, collected as columns and written set-wise.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,9 @@ use crate::db::{DbError, expect_count};
 use crate::domain::effects::{CreditEntry, Effects, Order, OrderItem, Purchase, Refund, Subsidy};
 use crate::domain::outcome::evaluation_json;
 use crate::domain::snapshot::BudgetKey;
-use crate::ids::{BusinessId, JobId, PeriodId};
+use crate::ids::{JobId, PeriodId};
 use crate::money::Currency;
-use crate::queue::ClaimedJob;
+use crate::queue::{ClaimedJob, Finished, Turn};
 
 /// Everything that a batch writes, besides results.
 pub(super) struct Written {
@@ -109,6 +109,11 @@ impl Written {
         written.entries.customer.reserve(jobs);
         written.orders.order.reserve(jobs);
         written
+    }
+
+    /// Whether no job had effects: each that has them changes a credit or a stock.
+    fn is_nothing(&self) -> bool {
+        self.entries.customer.is_empty() && self.stock.is_empty()
     }
 
     /// Takes one completed job's effects.
@@ -222,32 +227,110 @@ impl Subsidies {
     }
 }
 
-/// Writes the effects, and compares what a condition could have left out: what purchases and payments change in one
-/// statement, what returns and movements of stock add to it before and after, parents before children.
+/// How a turn's jobs end.
+pub(super) struct Endings<'a> {
+    /// Those with a result, in the order of their decisions.
+    pub(super) results: &'a [Finished],
+    /// Those whose key had a result already.
+    pub(super) dropped: &'a [JobId],
+    pub(super) decided_at: DateTime<Utc>,
+    /// Whether that was a fixed clock.
+    pub(super) simulated: bool,
+}
+
+/// Writes what a turn decided, and compares what a condition could have left out: what purchases and payments change, the
+/// results, and the removal of their jobs in one statement; what returns and movements of stock add to it before and after,
+/// parents before children. Every one is checked: `commit()` returns Ok after a swallowed error (FAULTS 2).
 ///
 /// # Errors
-/// [`DbError`] if a statement fails, or a guard that repeats a decision's rule matches fewer rows than it must.
+/// [`DbError`] if a statement fails, or a guard that repeats a decision's rule matches fewer rows than it must, or another
+/// number of jobs was removed than there are results and dropped ones.
 pub(super) async fn store(
     connection: &mut PgConnection,
-    business: BusinessId,
+    turn: &Turn,
     written: &Written,
+    endings: &Endings<'_>,
 ) -> Result<(), DbError> {
-    returns::insert_refunds(connection, business, written.period, &written.refunds).await?;
-    if !(written.entries.customer.is_empty() && written.stock.is_empty()) {
-        store_sets(connection, business, written).await?;
+    if written.is_nothing() {
+        return end(connection, turn, endings).await;
     }
+    let business = turn.business;
+    returns::insert_refunds(connection, business, written.period, &written.refunds).await?;
+    store_sets(connection, turn, written, endings).await?;
     returns::insert_reversals(connection, business, written.period, &written.refunds).await?;
     returns::insert_movements(connection, business, &written.movements).await
 }
 
-async fn store_sets(connection: &mut PgConnection, business: BusinessId, written: &Written) -> Result<(), DbError> {
+/// Writes how a turn's jobs end that changed nothing else.
+///
+/// # Errors
+/// As [`store`].
+pub(super) async fn end(connection: &mut PgConnection, turn: &Turn, endings: &Endings<'_>) -> Result<(), DbError> {
+    let ends = Ends::of(turn, endings);
+    let ended = sqlx::query_file!(
+        "src/engine/sql/end.sql",
+        turn.business.0,
+        &ends.jobs,
+        &ends.statuses as &[&str],
+        &ends.reasons as &[Option<&str>],
+        &ends.outcomes as &[&str],
+        &ends.seqs,
+        endings.decided_at,
+        endings.simulated,
+        &ends.gone,
+        ends.last_seq
+    );
+    let ended = ended.fetch_one(connection).await?;
+    ends.expect(ended.gone, ended.queues)
+}
+
+/// Endings as columns.
+struct Ends<'a> {
+    jobs: Vec<Uuid>,
+    statuses: Vec<&'static str>,
+    reasons: Vec<Option<&'static str>>,
+    outcomes: Vec<&'a str>,
+    seqs: Vec<i64>,
+    last_seq: i64,
+    gone: Vec<Uuid>,
+}
+
+impl<'a> Ends<'a> {
+    fn of(turn: &Turn, endings: &Endings<'a>) -> Self {
+        let Endings { results, dropped, .. } = endings;
+        let jobs: Vec<Uuid> = results.iter().map(|result| result.job_id.0).collect();
+        let last_seq = turn.decision_seq + i64::try_from(results.len()).expect("a batch has at most 10,000 jobs");
+        Self {
+            statuses: results.iter().map(|result| result.status.as_str()).collect(),
+            reasons: results.iter().map(|result| result.reason).collect(),
+            outcomes: results.iter().map(|result| result.outcome.as_str()).collect(),
+            seqs: (turn.decision_seq + 1..=last_seq).collect(),
+            last_seq,
+            gone: jobs.iter().copied().chain(dropped.iter().map(|job| job.0)).collect(),
+            jobs,
+        }
+    }
+
+    fn expect(&self, gone: i64, queues: i64) -> Result<(), DbError> {
+        expect_count("store: jobs", gone, self.gone.len())?;
+        expect_count("store: queues", queues, 1)
+    }
+}
+
+async fn store_sets(
+    connection: &mut PgConnection,
+    turn: &Turn,
+    written: &Written,
+    endings: &Endings<'_>,
+) -> Result<(), DbError> {
     let Written { orders, items, entries, subsidies, .. } = written;
     let (products, stock): (Vec<Uuid>, Vec<i64>) = written.stock.iter().unzip();
     let (programs, budget_periods, period_starts) = super::rows::budget_keys(written.budgets.keys().copied());
     let (drawn, totals): (Vec<Decimal>, Vec<Option<Decimal>>) = written.budgets.values().copied().unzip();
+    let ends = Ends::of(turn, endings);
     let stored = sqlx::query_file!(
         "src/engine/sql/store.sql",
-        business.0,
+        turn.business.0,
         written.period.0,
         &orders.order,
         &orders.customer,
@@ -297,10 +380,37 @@ async fn store_sets(connection: &mut PgConnection, business: BusinessId, written
         &budget_periods,
         &period_starts,
         &drawn,
-        &totals as &[Option<Decimal>]
+        &totals as &[Option<Decimal>],
+        &ends.jobs,
+        &ends.statuses as &[&str],
+        &ends.reasons as &[Option<&str>],
+        &ends.outcomes as &[&str],
+        &ends.seqs,
+        endings.decided_at,
+        endings.simulated,
+        &ends.gone,
+        ends.last_seq
     );
     let stored = stored.fetch_one(connection).await?;
     expect_count("store: entries", stored.entries, entries.customer.len())?;
     expect_count("store: products", stored.products, products.len())?;
-    expect_count("store: budgets", stored.budgets, programs.len())
+    expect_count("store: budgets", stored.budgets, programs.len())?;
+    ends.expect(stored.gone, stored.queues)
+}
+
+#[cfg(test)]
+mod tests {
+    /// The parts of a statement that write how jobs end, without their parameters' numbers.
+    fn endings(statement: &str) -> String {
+        let (from, to) = ("new_results AS (", "\nSELECT (SELECT");
+        let start = statement.find(from).expect("results");
+        let end = statement.rfind(to).expect("a result row");
+        let parts = statement[start..end].split('$');
+        parts.map(|part| part.trim_start_matches(|c: char| c.is_ascii_digit())).collect::<Vec<_>>().join("$")
+    }
+
+    #[test]
+    fn jobs_end_alike_with_and_without_effects() {
+        assert_eq!(endings(include_str!("sql/store.sql")), endings(include_str!("sql/end.sql")));
+    }
 }

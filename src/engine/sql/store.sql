@@ -1,9 +1,11 @@
--- store: what a batch's purchases and payments change, one round trip for all tables. Each part is a set; foreign keys and
--- the triggers of statements are checked at the end of the whole, so the parts need no order among each other.
+-- store: what a turn's decisions change and how its jobs ended, one round trip for all tables. Each part is a set; foreign
+-- keys and the triggers of statements are checked at the end of the whole, so the parts need no order among each other.
 --
--- It gives how many rows the parts with a condition changed, and how many entries were inserted: the caller compares them
--- with what was decided. The other inserts write all their rows or fail, for they read the same row of `businesses` as the
--- entries, on the same snapshot; counting theirs too would store each of their rows once more, to be counted.
+-- Always exactly one row: how many rows the parts with a condition changed, how many entries were inserted, how many jobs
+-- removed; the caller compares them with what was decided. Results and removal join the jobs on one snapshot: as many results
+-- are stored as of their jobs are removed. The other inserts write all their rows or fail, for they read the same row of
+-- `businesses` as the entries, on the same snapshot; counting theirs too would store each of their rows once more, to be
+-- counted.
 --
 -- The arrays of an insert are unnested side by side in a select list: as functions in FROM they would be written to a
 -- tuplestore first. A distributed database sends each insert to the business's node only in this form, from `businesses`.
@@ -84,6 +86,25 @@ WITH new_orders AS (
       AND k.period_start = u.period_start
       AND k.budget_used + u.delta BETWEEN 0 AND coalesce(u.total_budget, k.total_budget)
     RETURNING 1
+), new_results AS (
+    -- What was asked is copied from the job.
+    INSERT INTO commissary.job_results AS r (business_id, job_id, idempotency_key, kind, status, reason, outcome, attempts,
+        enqueued_at, finished_at, decision_seq, decided_at, payload, priority, traceparent, simulated)
+    SELECT j.business_id, j.job_id, j.idempotency_key, j.kind, u.status, u.reason, u.outcome::jsonb, j.attempts + 1,
+        j.enqueued_at, statement_timestamp(), u.decision_seq, $57, j.payload, j.priority, j.traceparent, $58
+    FROM unnest($52::uuid[], $53::text[], $54::text[], $55::text[], $56::bigint[])
+        AS u (job_id, status, reason, outcome, decision_seq)
+    JOIN commissary.jobs j ON j.business_id = $1 AND j.job_id = u.job_id
+), gone AS (
+    -- The finished and the dropped jobs leave the queue.
+    DELETE FROM commissary.jobs j USING unnest($59::uuid[]) u (job_id)
+    WHERE j.business_id = $1 AND j.job_id = u.job_id
+    RETURNING 1
+), counted AS (
+    -- The decisions are counted.
+    UPDATE commissary.queues q SET decision_seq = $60 WHERE q.business_id = $1 AND q.decision_seq <= $60
+    RETURNING 1
 )
 SELECT (SELECT count(*) FROM new_entries) AS "entries!", (SELECT count(*) FROM changed_products) AS "products!",
-    (SELECT count(*) FROM changed_budgets) AS "budgets!"
+    (SELECT count(*) FROM changed_budgets) AS "budgets!", (SELECT count(*) FROM gone) AS "gone!",
+    (SELECT count(*) FROM counted) AS "queues!"
