@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    commissary::cli::run(commissary::cli::Cli::parse()).await
+fn main() -> ExitCode {
+    commissary::cli::run(commissary::cli::Cli::parse())
 }

@@ -1,18 +1,22 @@
 //! Shutdown: the first SIGTERM or SIGINT drains, the second aborts; both are safe, because only a commit counts.
 
-use apalis::prelude::Monitor;
+use apalis::prelude::{Monitor, MonitorError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 /// Runs the monitor until the dispatcher has nothing more to hand out, or a signal tells it to stop.
 pub(super) async fn run(monitor: Monitor, dispatching: &mut JoinHandle<()>) -> Result<(), String> {
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let context = monitor.context();
-    let running = monitor.run();
-    tokio::pin!(running);
+    // In a task of its own: what the main thread awaits is woken across threads, twice a turn.
+    let mut running = tokio::spawn(monitor.run());
+    let ended = |ended: Result<Result<(), MonitorError>, JoinError>| match ended {
+        Ok(ended) => ended.map_err(|error| error.to_string()),
+        Err(error) => Err(format!("its monitor ended: {error}")),
+    };
     let mut dispatcher_ended = Ok(());
     tokio::select! {
-        ended = &mut running => return ended.map_err(|error| error.to_string()),
+        running = &mut running => return ended(running),
         ended = &mut *dispatching => dispatcher_ended = ended.map_err(|error| format!("its dispatcher ended: {error}")),
         _ = terminate.recv() => tracing::info!("SIGTERM: finishing the batches in flight, claiming nothing more"),
         _ = interrupt.recv() => tracing::info!("SIGINT: finishing the batches in flight, claiming nothing more"),
@@ -23,7 +27,7 @@ pub(super) async fn run(monitor: Monitor, dispatching: &mut JoinHandle<()>) -> R
         tracing::warn!(%error, "the monitor could not be told to stop");
     }
     tokio::select! {
-        ended = &mut running => ended.map_err(|error| error.to_string()).and(dispatcher_ended),
+        running = &mut running => ended(running).and(dispatcher_ended),
         _ = terminate.recv() => abort("SIGTERM"),
         _ = interrupt.recv() => abort("SIGINT"),
     }
