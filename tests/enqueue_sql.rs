@@ -4,7 +4,10 @@ mod support;
 
 use std::sync::Arc;
 
+use commissary::db::{self, Role};
+use commissary::queue::{self, ARRIVALS_CHANNEL, JOBS_CHANNEL};
 use serde_json::{Value, json};
+use sqlx::postgres::PgListener;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
 use support::TestDatabase;
 use tokio::sync::Barrier;
@@ -282,6 +285,80 @@ async fn a_rolled_back_call_leaves_nothing() {
     assert!(!busy);
     let (_, state, _) = enqueue(database.pool(), "payment", "k", json!({ "n": 2 })).await.expect("the key is free");
     assert_eq!(state, "queued");
+}
+
+#[tokio::test]
+async fn every_arrival_is_hinted_at_while_a_worker_wants_to_hear_of_it() {
+    let database = database().await;
+    let pool = database.pool();
+    let settings = database.settings();
+    let workers = db::connect(&settings.database, Role::Worker, 2).await.expect("a pool");
+    let mut listener = queue::listen_for_jobs(&workers).await.expect("it listens");
+    let hint: Uuid = sqlx::query_scalar("SELECT hint FROM commissary.ready WHERE business_id = $1")
+        .bind(A)
+        .fetch_one(pool)
+        .await
+        .expect("a row a business");
+    assert_ne!(hint, A, "a hint says nothing to those who are not told what it means");
+
+    // Nobody wants arrivals: only the first wakes.
+    for key in ["1", "2"] {
+        enqueue(pool, "payment", key, json!({ "n": 1 })).await.expect("queued");
+    }
+    assert_eq!(hints(&mut listener, pool).await, [(JOBS_CHANNEL, String::new())]);
+
+    assert!(queue::want_arrivals(&mut listener).await.expect("asked"));
+    let mut other = queue::listen_for_jobs(&workers).await.expect("it listens");
+    assert!(!queue::want_arrivals(&mut other).await.expect("asked"), "one worker at a time has them");
+    enqueue(pool, "payment", "3", json!({ "n": 1 })).await.expect("queued");
+    enqueue(pool, "payment", "3", json!({ "n": 1 })).await.expect("pending");
+    enqueue_many(pool, json!([request("4", json!({ "n": 1 })), request("5", json!({ "n": 1 }))])).await;
+    let mut transaction = pool.begin().await.expect("a transaction");
+    sqlx::query("SELECT FROM commissary.enqueue($1, 'payment', '6', '{}')")
+        .bind(A)
+        .execute(&mut *transaction)
+        .await
+        .expect("queued");
+    transaction.rollback().await.expect("it rolls back");
+    let arrival = || (ARRIVALS_CHANNEL, hint.to_string());
+    assert_eq!(hints(&mut listener, pool).await, [arrival(), arrival()]);
+
+    // Whoever prepares its transactions may not notify: of a lively business, nor of an idle one.
+    for business in [A, B] {
+        let mut transaction = pool.begin().await.expect("a transaction");
+        sqlx::query("SET LOCAL app.hints = off").execute(&mut *transaction).await.expect("set");
+        sqlx::query("SELECT FROM commissary.enqueue($1, 'payment', 'off', '{}')")
+            .bind(business)
+            .execute(&mut *transaction)
+            .await
+            .expect("queued");
+        transaction.commit().await.expect("it commits");
+    }
+    assert!(hints(&mut listener, pool).await.is_empty());
+
+    queue::decline_arrivals(&mut listener).await.expect("declined");
+    enqueue(pool, "payment", "7", json!({ "n": 1 })).await.expect("queued");
+    assert!(hints(&mut listener, pool).await.is_empty());
+    assert!(queue::want_arrivals(&mut other).await.expect("asked"));
+
+    // The lock does not outlive the listener, though its connection goes back to the pool.
+    drop(other);
+    let mut third = queue::listen_for_jobs(&workers).await.expect("it listens");
+    assert!(queue::want_arrivals(&mut third).await.expect("asked"));
+}
+
+/// What the listener has been told by now: a marker is sent behind it.
+async fn hints(listener: &mut PgListener, pool: &PgPool) -> Vec<(&'static str, String)> {
+    sqlx::query("SELECT pg_notify('commissary_jobs', 'end')").execute(pool).await.expect("the marker");
+    let mut heard = Vec::new();
+    loop {
+        let hint = listener.try_recv().await.expect("it listens").expect("a connection");
+        let channel = [JOBS_CHANNEL, ARRIVALS_CHANNEL].into_iter().find(|channel| *channel == hint.channel());
+        match (channel.expect("no other channel"), hint.payload()) {
+            (_, "end") => return heard,
+            (channel, payload) => heard.push((channel, payload.to_owned())),
+        }
+    }
 }
 
 #[tokio::test]

@@ -152,22 +152,35 @@ async fn until_empty_leaves_paused_and_future_jobs_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_enqueue_wakes_an_idle_worker() {
+async fn hints_alone_bring_every_job_at_once() {
+    const LISTENS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+        AND query = 'LISTEN \"commissary_arrivals\"'";
     let database = support::database().await;
     let pool = database.pool();
     let shop = Shop::open(pool, 100, 100).await;
-    let mut idle = database.command(&["worker"]);
-    // Only the hint can be in time: the next look would be in a minute.
-    idle.env("COMMISSARY_WORKER__POLL_MIN_MS", "60000")
+    let mut worker = database.command(&["worker"]);
+    // Only hints can be in time: the next look would be in a minute.
+    worker
+        .env("COMMISSARY_WORKER__POLL_MIN_MS", "60000")
         .env("COMMISSARY_WORKER__POLL_MAX_MS", "60000")
         .env("RUST_LOG", "error");
-    let worker = idle.spawn().expect("a worker starts");
-    until(pool, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'", 1)
-        .await;
-    shop.enqueue(pool, "purchase", "k", &shop.purchase(1)).await;
-    let enqueued = Instant::now();
-    until(pool, "SELECT count(*) FROM commissary.job_results", 1).await;
-    assert!(enqueued.elapsed() < Duration::from_secs(30));
+    let worker = worker.spawn().expect("a worker starts");
+    let begun = Instant::now();
+    until(pool, LISTENS, 1).await;
+    // The first wakes the idle worker, the others find the business lively.
+    for (key, results) in [("1", 1), ("2", 2), ("3", 3)] {
+        shop.enqueue(pool, "purchase", key, &shop.purchase(1)).await;
+        until(pool, "SELECT count(*) FROM commissary.job_results", results).await;
+    }
+
+    // A lost connection loses what was asked for: it is asked for again.
+    let killed = "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND query LIKE 'LISTEN%') t";
+    assert_eq!(sqlx::query_scalar::<_, i64>(killed).fetch_one(pool).await.expect("killed"), 1);
+    until(pool, LISTENS, 1).await;
+    shop.enqueue(pool, "purchase", "4", &shop.purchase(1)).await;
+    until(pool, "SELECT count(*) FROM commissary.job_results", 4).await;
+    assert!(begun.elapsed() < Duration::from_secs(50));
     stop(vec![worker]);
 }
 

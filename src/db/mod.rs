@@ -77,7 +77,7 @@ pub async fn connect(settings: &DatabaseSettings, role: Role, connections_max: u
         // lost an acknowledged insert); with this hook 0 of 1,500.
         .after_release(|connection, _| {
             Box::pin(async move {
-                sqlx::raw_sql("ROLLBACK; RESET ALL").execute(connection).await?;
+                sqlx::raw_sql("ROLLBACK; RESET ALL; SELECT pg_advisory_unlock_all()").execute(connection).await?;
                 Ok(true)
             })
         })

@@ -21,7 +21,10 @@ pub use claim::{Claim, ClaimedJob, Turn, claim};
 pub use enqueue::{EnqueueState, Enqueued, JobRequest, enqueue, enqueue_array, enqueue_many};
 pub use fail::{Failure, charge_attempts, failed_outcome};
 pub use finish::{Finished, Status, finished_keys};
-pub use listen::{JOBS_CHANNEL, RESULTS_CHANNEL, announce_results, listen_for_jobs};
+pub use listen::{
+    ARRIVALS_CHANNEL, JOBS_CHANNEL, RESULTS_CHANNEL, announce_results, decline_arrivals, listen_for_jobs,
+    stay_listening, want_arrivals,
+};
 pub use operate::{
     Depth, JobFilter, ListedJob, depth, discard, list_jobs, pause_queue, redrive, retry_now, show_job, weigh_queue,
 };

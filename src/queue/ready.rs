@@ -1,6 +1,7 @@
 //! Ready: which businesses have work. Only ids cross tenants.
 
 use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
 
 use crate::db::{DbError, begin_tenant};
 use crate::ids::BusinessId;
@@ -12,6 +13,8 @@ pub struct Ready {
     pub business: BusinessId,
     /// Its share in comparison with others', 1 to 100.
     pub weight: u8,
+    /// What hints call it.
+    pub hint: Uuid,
 }
 
 /// Businesses with ready or due jobs that are not paused. One may be named twice: for ready jobs and for due ones.
@@ -24,7 +27,8 @@ pub async fn ready_queues(connection: &mut PgConnection) -> Result<Vec<Ready>, D
         .map(|row| {
             let unknown =
                 |_| DbError::Unknown(format!("business {}: weight {} is unknown", row.business_id, row.weight));
-            Ok(Ready { business: BusinessId(row.business_id), weight: u8::try_from(row.weight).map_err(unknown)? })
+            let weight = u8::try_from(row.weight).map_err(unknown)?;
+            Ok(Ready { business: BusinessId(row.business_id), weight, hint: row.hint })
         })
         .collect()
 }

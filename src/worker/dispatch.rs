@@ -5,11 +5,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use sqlx::postgres::{PgListener, PgPool};
+use sqlx::postgres::PgPool;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
+use uuid::Uuid;
 
+use super::hints::{Hint, Hints};
 use super::kept::Kept;
 use super::line::{Line, NextTurn};
 use super::scout::{Look, Scout};
@@ -17,7 +19,7 @@ use crate::config::WorkerSettings;
 use crate::db::DbError;
 use crate::engine::Served;
 use crate::ids::BusinessId;
-use crate::queue;
+use crate::queue::{self, Ready};
 
 /// How often to look for further businesses while all hands are busy, since only the next free hand can serve a newcomer:
 /// with short batches, and while all queues are deep.
@@ -27,6 +29,8 @@ const LOOK_WHEN_DEEP: Duration = Duration::from_millis(100);
 const LOOK_SHARE: u32 = 10;
 /// Likewise while hands are free, and a look is what a newcomer waits for.
 const LOOK_SHARE_WHEN_FREE: u32 = 2;
+/// While every arrival is hinted at, looks come so many times as seldom as they can: they find what hints missed.
+const LOOK_WHEN_HINTED: u64 = 4;
 /// For so long after the last work the looks stay as frequent as they can be: what arrives steadily does not wait for them.
 const LIVELY: Duration = Duration::from_millis(200);
 /// The longest wait between two attempts to reach a database that is gone.
@@ -51,6 +55,9 @@ pub(super) struct Dispatcher {
     line: Line,
     /// When each business that is not known to be idle was last seen with jobs.
     seen: HashMap<BusinessId, Instant>,
+    /// Those of them that looks found, by what hints call them.
+    called: HashMap<Uuid, Ready>,
+    hints: Hints,
     /// The task that marks businesses idle, if there was one.
     marking: Option<JoinHandle<()>>,
     wait: Duration,
@@ -94,12 +101,14 @@ impl Dispatcher {
             wait: Duration::from_millis(settings.poll_min_ms),
             worked_at: None,
             line: Line::new(settings.concurrency, settings.batch_size_max),
+            hints: Hints::new(pool.clone()),
             pool,
             settings,
             turns,
             ended,
             until_empty,
             seen: HashMap::new(),
+            called: HashMap::new(),
             marking: None,
             look_at: Instant::now(),
             looked_at: Instant::now(),
@@ -113,7 +122,6 @@ impl Dispatcher {
     /// Runs until the worker is told to stop, or with `until_empty` until no business has a ready job.
     pub(super) async fn run(mut self) {
         let mut scout = Scout::start(self.pool.clone());
-        let mut listener = None;
         while self.hand_out().await {
             tokio::select! {
                 ended = self.ended.recv() => {
@@ -126,10 +134,12 @@ impl Dispatcher {
                     if self.until_empty && found == Some(0) && self.line.is_idle() {
                         break;
                     }
-                    self.listen(&mut listener).await;
+                    if !self.until_empty && self.hints.tend(self.line.crowd()).await {
+                        self.look_at = Instant::now();
+                    }
                     self.mark_idle();
                 }
-                () = hint(&mut listener) => (self.hinted, self.look_at) = (true, Instant::now()),
+                hint = self.hints.next() => self.take_hint(hint),
                 () = sleep_until(self.look_at), if !scout.is_out() => {
                     self.hinted = false;
                     scout.send();
@@ -149,6 +159,19 @@ impl Dispatcher {
         true
     }
 
+    /// What was never looked at is unknown by its hint, and found by a look.
+    fn take_hint(&mut self, hint: Hint) {
+        let now = Instant::now();
+        if let Hint::Arrived(hint) = hint
+            && let Some(ready) = self.called.get(&hint)
+        {
+            self.line.arrived(*ready, now.into_std());
+            self.seen.insert(ready.business, now);
+        } else {
+            (self.hinted, self.look_at) = (true, now);
+        }
+    }
+
     fn turn_ended(&mut self, ended: &TurnEnded) {
         let TurnEnded { business, served, elapsed } = *ended;
         let now = Instant::now();
@@ -164,8 +187,8 @@ impl Dispatcher {
                 // One that is under way or due already will do.
                 self.announce.try_send(()).ok();
                 self.wait = Duration::from_millis(self.settings.poll_min_ms);
-                // Whoever came while all hands were busy waits for this one.
-                if !self.line.is_busy() {
+                // Whoever came while all hands were busy waits for this one, unless a hint told of it.
+                if !self.line.is_busy() && !self.hints.has_arrivals() {
                     self.look_at = self.look_at.min(now.max(self.looked_at + self.wait));
                 }
             }
@@ -183,6 +206,7 @@ impl Dispatcher {
             Ok(found) => {
                 self.faults = 0;
                 self.seen.extend(found.iter().map(|one| (one.business, now)));
+                self.called.extend(found.iter().map(|one| (one.hint, *one)));
                 if self.line.found(&found, now.into_std()) {
                     self.wait = Duration::from_millis(self.settings.poll_min_ms);
                 }
@@ -201,6 +225,9 @@ impl Dispatcher {
 
     /// How long until the next look: short while there was work lately, then doubling.
     fn next_wait(&mut self, took: Duration) -> Duration {
+        if self.hints.has_arrivals() && !self.seen.is_empty() {
+            return Duration::from_millis(self.settings.poll_min_ms * LOOK_WHEN_HINTED).max(took * LOOK_SHARE);
+        }
         if self.line.is_busy() {
             let is_lively = self.line.is_lively(Instant::now().into_std());
             let often = if is_lively { LOOK_WHEN_LIVELY } else { LOOK_WHEN_DEEP };
@@ -214,16 +241,6 @@ impl Dispatcher {
         let longest = if self.seen.is_empty() { self.settings.poll_max_ms } else { self.settings.poll_min_ms * 8 };
         self.wait = (self.wait * 2).min(Duration::from_millis(longest.min(self.settings.poll_max_ms)));
         wait.max(took * LOOK_SHARE_WHEN_FREE)
-    }
-
-    /// Opens the listener's connection if there is none; without one, polling goes on.
-    async fn listen(&self, listener: &mut Option<PgListener>) {
-        if listener.is_none() && !self.until_empty {
-            match queue::listen_for_jobs(&self.pool).await {
-                Ok(opened) => *listener = Some(opened),
-                Err(error) => tracing::debug!(%error, "no hints for now: polling only"),
-            }
-        }
     }
 
     /// Marks businesses idle that have been without jobs for the grace, so that their next enqueue wakes the fleet: one
@@ -242,6 +259,7 @@ impl Dispatcher {
             self.seen.remove(business);
             self.line.forget(*business);
         }
+        self.called.retain(|_, ready| self.seen.contains_key(&ready.business));
         let pool = self.pool.clone();
         self.marking = Some(tokio::spawn(async move {
             for business in idle {
@@ -259,15 +277,6 @@ impl Drop for Dispatcher {
         let Tally { looks, spent, turns, jobs, taken, empty, backed_off } = self.tally;
         let turn_ms = spent.as_secs_f64() * 1_000.0 / turns.max(1) as f64;
         tracing::info!(looks, turns, turn_ms, jobs, taken, empty, backed_off, "no more turns are handed out");
-    }
-}
-
-/// Waits for a hint; for ever without a listener.
-async fn hint(listener: &mut Option<PgListener>) {
-    let Some(listening) = listener else { return std::future::pending().await };
-    if let Err(error) = listening.recv().await {
-        tracing::debug!(%error, "the listener's connection was lost: polling only until it is back");
-        *listener = None;
     }
 }
 

@@ -13,6 +13,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use super::hints::Crowd;
 use crate::engine::Served;
 use crate::ids::BusinessId;
 use crate::queue::Ready;
@@ -82,6 +83,8 @@ struct Place {
     last_limit: u32,
     pace: Pace,
     taken_wait: Duration,
+    /// Whether a job has come since its turn began.
+    has_news: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -149,6 +152,14 @@ impl Line {
             self.set_state(business, State::Absent);
         }
         joined
+    }
+
+    /// Takes in that a business has a new job. If it is being served it is served again: the job may have come too late.
+    pub(super) fn arrived(&mut self, ready: Ready, now: Instant) {
+        match self.places.get_mut(&ready.business) {
+            Some(place) if place.state == State::InFlight => place.has_news = true,
+            _ => _ = self.join(ready, now),
+        }
     }
 
     /// Takes a place, unless it has one, is being served, or is left alone.
@@ -233,6 +244,7 @@ impl Line {
     pub(super) fn ended(&mut self, business: BusinessId, served: Served, elapsed: Duration, now: Instant) {
         let taken_max = self.batch_time(now) / TAKEN_MAX_PART;
         let Some(place) = self.places.get_mut(&business) else { return };
+        let has_news = std::mem::take(&mut place.has_news);
         match served {
             Served::Batch { jobs, has_more } => {
                 place.taken_wait = TAKEN_FIRST;
@@ -244,7 +256,7 @@ impl Line {
                     place.owed = 0.0;
                     self.lively_until = Some(now + LIVELY_FOR);
                 }
-                if has_more {
+                if has_more || has_news {
                     self.stand_again(business);
                 } else {
                     self.set_state(business, State::Absent);
@@ -275,6 +287,15 @@ impl Line {
     /// Whether someone waits, or would have to.
     pub(super) fn is_busy(&self) -> bool {
         self.in_flight >= self.hands || !self.waiting.is_empty()
+    }
+
+    /// How many have work, for the hands there are.
+    pub(super) fn crowd(&self) -> Crowd {
+        match self.in_flight + self.waiting.len() {
+            0 => Crowd::None,
+            some if some <= self.hands => Crowd::Served,
+            _ => Crowd::Waiting,
+        }
     }
 
     /// Whether someone is about who is not drowned in work.
@@ -326,6 +347,7 @@ impl Place {
             last_limit: 0,
             pace: Pace::UNKNOWN,
             taken_wait: TAKEN_FIRST,
+            has_news: false,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod backend;
 mod dispatch;
+mod hints;
 mod kept;
 mod line;
 mod schedules;

@@ -1,2 +1,2 @@
--- ready_queues: which businesses have work, with their weights.
-SELECT r.business_id AS "business_id!", r.weight AS "weight!" FROM commissary.ready_queues() r
+-- ready_queues: which businesses have work, with their weights and what hints call them.
+SELECT r.business_id AS "business_id!", r.weight AS "weight!", r.hint AS "hint!" FROM commissary.ready_queues() r

@@ -16,6 +16,10 @@ fn business(number: usize) -> BusinessId {
     BusinessId(Uuid::from_u128(number as u128 + 1))
 }
 
+fn ready(number: usize, weight: u8) -> Ready {
+    Ready { business: business(number), weight, hint: Uuid::nil() }
+}
+
 struct Business {
     weight: u8,
     waiting: usize,
@@ -108,7 +112,7 @@ impl Fleet {
     fn look(&mut self, now: Instant) {
         let found: Vec<Ready> = (0..self.businesses.len())
             .filter(|number| self.businesses[*number].waiting > 0)
-            .map(|number| Ready { business: business(number), weight: self.businesses[number].weight })
+            .map(|number| ready(number, self.businesses[number].weight))
             .collect();
         for line in &mut self.lines {
             line.found(&found, now);
@@ -240,7 +244,7 @@ fn one_business_has_one_place_and_idle_processes_leave_it_alone() {
 
     let mut line = Line::new(2, 500);
     let now = Instant::now();
-    let ready = [Ready { business: business(0), weight: 1 }];
+    let ready = [ready(0, 1)];
     assert!(line.found(&ready, now));
     assert!(!line.found(&ready, now), "it stands in line");
     assert!(line.next(now).is_some());
@@ -258,12 +262,39 @@ fn one_business_has_one_place_and_idle_processes_leave_it_alone() {
 }
 
 #[test]
+fn a_job_that_arrives_during_its_business_s_turn_brings_another() {
+    let (mut line, now) = (Line::new(2, 100), Instant::now());
+    let turn = Some(NextTurn { business: business(0), limit: 100 });
+    let emptied = Served::Batch { jobs: 1, has_more: false };
+    line.arrived(ready(0, 1), now);
+    assert_eq!(line.next(now), turn);
+    line.arrived(ready(0, 1), now);
+    assert_eq!(line.next(now), None, "it is being served");
+    line.ended(business(0), emptied, STEP, now);
+    assert_eq!(line.next(now), turn, "the job may have come too late for the turn before");
+    line.ended(business(0), emptied, STEP, now);
+    assert_eq!(line.next(now), None, "once is enough");
+
+    line.arrived(ready(0, 1), now);
+    line.arrived(ready(1, 1), now);
+    assert_eq!(line.crowd(), Crowd::Served);
+    line.arrived(ready(2, 1), now);
+    assert_eq!(line.crowd(), Crowd::Waiting);
+    while let Some(turn) = line.next(now) {
+        line.ended(turn.business, Served::Taken, STEP, now);
+    }
+    assert_eq!(line.crowd(), Crowd::None);
+    line.arrived(ready(0, 1), now);
+    assert_eq!(line.next(now), None, "another worker has its turn");
+    line.arrived(ready(0, 1), now + TAKEN_FIRST);
+    assert_eq!(line.next(now + TAKEN_FIRST), turn);
+}
+
+#[test]
 fn a_changed_weight_counts_from_the_next_turn() {
     let mut line = Line::new(1, 100);
     let now = Instant::now();
-    let found = |line: &mut Line, weight| {
-        line.found(&[Ready { business: business(0), weight: 1 }, Ready { business: business(1), weight }], now)
-    };
+    let found = |line: &mut Line, weight| line.found(&[ready(0, 1), ready(1, weight)], now);
     assert!(found(&mut line, 1));
     assert_eq!(line.next(now).map(|turn| turn.limit), Some(100));
     line.ended(business(0), Served::Batch { jobs: 100, has_more: true }, Duration::from_millis(1), now);
@@ -281,7 +312,7 @@ fn a_changed_weight_counts_from_the_next_turn() {
 #[test]
 fn a_batch_that_outlasts_a_round_costs_its_business_no_turn_and_earns_it_one() {
     let (mut line, now) = (Line::new(2, 100), Instant::now());
-    let ready: Vec<Ready> = (0..3).map(|number| Ready { business: business(number), weight: 1 }).collect();
+    let ready: Vec<Ready> = (0..3).map(|number| ready(number, 1)).collect();
     line.found(&ready, now);
     let end = |line: &mut Line, turn: NextTurn| {
         let served = Served::Batch { jobs: turn.limit as usize, has_more: true };
