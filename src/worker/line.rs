@@ -36,7 +36,7 @@ const SHARE_MIN: u64 = 8;
 const FULL: u64 = 1 << 32;
 /// How long a business stays out of the line after the database could not serve it.
 const BACK_OFF: Duration = Duration::from_secs(1);
-/// How long it does when another worker had its turn: first, doubling each time, and at the most, one part in so many of
+/// How long it does when another worker had its turn, or twice there was nothing to claim: first, doubling each time, and at the most, one part in so many of
 /// the time that the other's batch may take.
 const TAKEN_FIRST: Duration = Duration::from_millis(2);
 const TAKEN_MAX_PART: u32 = 2;
@@ -83,6 +83,8 @@ struct Place {
     last_limit: u32,
     pace: Pace,
     taken_wait: Duration,
+    /// Turns in a row that found nothing to claim.
+    empty_turns: u32,
     /// Whether a job has come since its turn began.
     has_news: bool,
 }
@@ -158,6 +160,8 @@ impl Line {
     pub(super) fn arrived(&mut self, ready: Ready, now: Instant) {
         match self.places.get_mut(&ready.business) {
             Some(place) if place.state == State::InFlight => place.has_news = true,
+            // It is left alone for what cannot be claimed; this can.
+            Some(place) if place.empty_turns > 0 && matches!(place.state, State::Away(_)) => self.stand(ready.business),
             _ => _ = self.join(ready, now),
         }
     }
@@ -245,6 +249,7 @@ impl Line {
         let taken_max = self.batch_time(now) / TAKEN_MAX_PART;
         let Some(place) = self.places.get_mut(&business) else { return };
         let has_news = std::mem::take(&mut place.has_news);
+        place.empty_turns = if matches!(served, Served::Batch { jobs: 0, .. }) { place.empty_turns + 1 } else { 0 };
         match served {
             Served::Batch { jobs, has_more } => {
                 place.taken_wait = TAKEN_FIRST;
@@ -256,8 +261,13 @@ impl Line {
                     place.owed = 0.0;
                     self.lively_until = Some(now + LIVELY_FOR);
                 }
+                // Once the look may have been older than the turn before; twice it sees what cannot be claimed, such as a job
+                // that is worked on beside the turn.
+                let empty_wait = place.empty_turns.checked_sub(2).map(|turns| TAKEN_FIRST * 2_u32.pow(turns.min(10)));
                 if has_more || has_news {
                     self.stand_again(business);
+                } else if let Some(wait) = empty_wait {
+                    self.set_state(business, State::Away(now + wait.min(taken_max)));
                 } else {
                     self.set_state(business, State::Absent);
                 }
@@ -347,6 +357,7 @@ impl Place {
             last_limit: 0,
             pace: Pace::UNKNOWN,
             taken_wait: TAKEN_FIRST,
+            empty_turns: 0,
             has_news: false,
         }
     }

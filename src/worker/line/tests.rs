@@ -291,6 +291,31 @@ fn a_job_that_arrives_during_its_business_s_turn_brings_another() {
 }
 
 #[test]
+fn what_cannot_be_claimed_is_tried_more_and_more_seldom_and_delays_no_arrival() {
+    let (mut line, begun) = (Line::new(2, 100), Instant::now());
+    let (mut now, mut turns) = (begun, 0);
+    while now < begun + Duration::from_secs(1) {
+        line.found(&[ready(0, 1)], now);
+        while line.next(now).is_some() {
+            line.ended(business(0), Served::Batch { jobs: 0, has_more: false }, STEP, now);
+            turns += 1;
+        }
+        now += STEP;
+    }
+    // 2 ms, 4 … 128, then every 250.
+    assert!((8..=13).contains(&turns), "{turns} turns for nothing");
+
+    line.arrived(ready(0, 1), now);
+    assert!(line.next(now).is_some(), "an arrival can be claimed");
+    line.ended(business(0), Served::Batch { jobs: 1, has_more: false }, STEP, now);
+    line.found(&[ready(0, 1)], now);
+    assert!(line.next(now).is_some());
+    line.ended(business(0), Served::BackOff, STEP, now);
+    line.arrived(ready(0, 1), now);
+    assert!(line.next(now).is_none(), "the database cannot serve it, whatever arrives");
+}
+
+#[test]
 fn a_changed_weight_counts_from_the_next_turn() {
     let mut line = Line::new(1, 100);
     let now = Instant::now();
