@@ -33,6 +33,7 @@ use crate::domain::outcome::Decision;
 use crate::domain::snapshot::Snapshot;
 
 pub use aside::ASIDES_MAX;
+pub use hands::Stored;
 pub(crate) use prepared::PreparedBatch;
 pub use process::{Batch, BatchFault};
 pub use serve::Served;

@@ -1,6 +1,7 @@
 //! Process: the transaction of a batch, on one screen.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -8,6 +9,7 @@ use uuid::Uuid;
 
 use super::Engine;
 use super::derived;
+use super::hands::Stored;
 use super::load::{self, Loaded};
 use super::store::{self, Endings, Written};
 use crate::db::{DbError, begin_tenant_on};
@@ -33,6 +35,8 @@ pub struct Batch {
     pub dropped: usize,
     /// Whether ready jobs were left, though the batch was not full.
     pub has_more: bool,
+    /// What was stored, and how long that took.
+    pub stored: Stored,
 }
 
 /// A batch that was rolled back, and the jobs it had claimed.
@@ -62,7 +66,7 @@ impl Engine {
         let attempted = async {
             let mut hand = self.hands.take().await?;
             let batch = self.attempt(&mut hand.connection, business, limit, &mut claimed).await?;
-            self.hands.put_back(hand);
+            self.hands.put_back(hand, batch.stored).await;
             Ok(batch)
         };
         attempted.await.map_err(|error| BatchFault { error, claimed })
@@ -109,6 +113,10 @@ impl Engine {
         let (dropped, decided, written) = self.decide_all(&turn, jobs, requests, loaded)?;
         let (results, failures) = self.split(decided);
         self.charge(&mut tx, business, &failures).await?;
+        let endings = Endings { results: &results, dropped: &dropped, decided_at: moment, simulated: clock.is_some() };
+        let storing = Instant::now();
+        store::store(&mut tx, &turn, &written, &endings).await?;
+        let stored = Stored { rows: results.len() + written.lines(), took: storing.elapsed() };
         let batch = Batch {
             had_turn: true,
             claimed: claimed.len(),
@@ -116,9 +124,8 @@ impl Engine {
             retried: failures.len(),
             dropped: dropped.len(),
             has_more,
+            stored,
         };
-        let endings = Endings { results: &results, dropped: &dropped, decided_at: moment, simulated: clock.is_some() };
-        store::store(&mut tx, &turn, &written, &endings).await?;
         tx.commit().await?;
         Ok(batch)
     }

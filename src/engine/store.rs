@@ -116,6 +116,11 @@ impl Written {
         self.entries.customer.is_empty() && self.stock.is_empty()
     }
 
+    /// How many order lines it has.
+    pub(super) const fn lines(&self) -> usize {
+        self.items.order.len()
+    }
+
     /// Takes one completed job's effects.
     pub(super) fn push(&mut self, job: &ClaimedJob, effects: Effects) {
         match effects {
