@@ -3,6 +3,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use commissary::db::{self, Role};
 use commissary::queue::{self, ARRIVALS_CHANNEL, JOBS_CHANNEL};
@@ -293,7 +294,7 @@ async fn every_arrival_is_hinted_at_while_a_worker_wants_to_hear_of_it() {
     let pool = database.pool();
     let settings = database.settings();
     let workers = db::connect(&settings.database, Role::Worker, 2).await.expect("a pool");
-    let mut listener = queue::listen_for_jobs(&workers).await.expect("it listens");
+    let mut listener = queue::listen_for_jobs(&workers, Duration::from_secs(60)).await.expect("it listens");
     let hint: Uuid = sqlx::query_scalar("SELECT hint FROM commissary.ready WHERE business_id = $1")
         .bind(A)
         .fetch_one(pool)
@@ -308,7 +309,7 @@ async fn every_arrival_is_hinted_at_while_a_worker_wants_to_hear_of_it() {
     assert_eq!(hints(&mut listener, pool).await, [(JOBS_CHANNEL, String::new())]);
 
     assert!(queue::want_arrivals(&mut listener).await.expect("asked"));
-    let mut other = queue::listen_for_jobs(&workers).await.expect("it listens");
+    let mut other = queue::listen_for_jobs(&workers, Duration::from_secs(60)).await.expect("it listens");
     assert!(!queue::want_arrivals(&mut other).await.expect("asked"), "one worker at a time has them");
     enqueue(pool, "payment", "3", json!({ "n": 1 })).await.expect("queued");
     enqueue(pool, "payment", "3", json!({ "n": 1 })).await.expect("pending");
@@ -343,7 +344,7 @@ async fn every_arrival_is_hinted_at_while_a_worker_wants_to_hear_of_it() {
 
     // The lock does not outlive the listener, though its connection goes back to the pool.
     drop(other);
-    let mut third = queue::listen_for_jobs(&workers).await.expect("it listens");
+    let mut third = queue::listen_for_jobs(&workers, Duration::from_secs(60)).await.expect("it listens");
     assert!(queue::want_arrivals(&mut third).await.expect("asked"));
 }
 

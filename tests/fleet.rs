@@ -4,7 +4,7 @@
 mod shop;
 mod support;
 
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -182,6 +182,34 @@ async fn hints_alone_bring_every_job_at_once() {
     until(pool, "SELECT count(*) FROM commissary.job_results", 4).await;
     assert!(begun.elapsed() < Duration::from_secs(50));
     stop(vec![worker]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_worker_loses_its_hints_to_another() {
+    const HOLDERS: &str = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = Shop::open(pool, 100, 100).await;
+    let mut stopped = workers(&database, 1);
+    until(pool, HOLDERS, 1).await;
+    let process = stopped[0].id().to_string();
+    let send = |signal: &str| Command::new("kill").args([signal, &process]).status().expect("kill runs").success();
+    assert!(send("-STOP"));
+    let holder = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let before: i32 = sqlx::query_scalar(holder).fetch_one(pool).await.expect("a holder");
+    stopped.extend(workers(&database, 1));
+    // The server forgets it after 15 s without a sign of life.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while sqlx::query_scalar(holder).fetch_optional(pool).await.expect(holder).is_none_or(|now: i32| now == before) {
+        assert!(Instant::now() < deadline, "the stopped worker still has the hints");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    shop.enqueue(pool, "purchase", "k", &shop.purchase(1)).await;
+    until(pool, "SELECT count(*) FROM commissary.job_results", 1).await;
+    assert!(send("-CONT"));
+    stop(stopped);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,9 @@
 //! Listen: hints across processes. Losing one costs at most a poll; nothing depends on them.
 
-use sqlx::PgConnection;
+use std::time::Duration;
+
 use sqlx::postgres::{PgListener, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::db::DbError;
 
@@ -13,16 +15,19 @@ pub const ARRIVALS_CHANNEL: &str = "commissary_arrivals";
 /// A worker hints here after a commit that stored results; no payload, hence no tenant's data.
 pub const RESULTS_CHANNEL: &str = "commissary_results";
 
-/// Listens for jobs on a connection of its own, which ends unless [`stay_listening`] is called within three minutes: the
-/// hints for a worker that is stopped would pile up in the server until it takes no more, and then no enqueue commits.
+/// Listens for jobs on a connection of its own, which the server ends unless [`stay_listening`] is called within that time:
+/// hints for a worker that is stopped would pile up in the server until it takes no more, and then no enqueue commits. A
+/// session that waits for a stopped worker to take what it sends sees no such limit, hence the one of TCP.
 ///
 /// # Errors
 /// [`DbError`] if the server cannot be reached.
-pub async fn listen_for_jobs(pool: &PgPool) -> Result<PgListener, DbError> {
+pub async fn listen_for_jobs(pool: &PgPool, within: Duration) -> Result<PgListener, DbError> {
     let mut listener = PgListener::connect_with(pool).await?;
     // A lost connection is to be noticed: what was asked for is lost with it.
     listener.eager_reconnect(false);
-    sqlx::raw_sql("SET idle_session_timeout = '3min'").execute(&mut listener).await?;
+    let within = within.as_millis();
+    let limits = format!("SET idle_session_timeout = {within}; SET tcp_user_timeout = {within}");
+    sqlx::raw_sql(AssertSqlSafe(limits)).execute(&mut listener).await?;
     listener.listen(JOBS_CHANNEL).await?;
     Ok(listener)
 }

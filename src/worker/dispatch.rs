@@ -101,7 +101,7 @@ impl Dispatcher {
             wait: Duration::from_millis(settings.poll_min_ms),
             worked_at: None,
             line: Line::new(settings.concurrency, settings.batch_size_max),
-            hints: Hints::new(pool.clone()),
+            hints: Hints::new(pool.clone(), Duration::from_millis(settings.poll_max_ms)),
             pool,
             settings,
             turns,

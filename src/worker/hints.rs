@@ -17,8 +17,11 @@ use crate::queue;
 const LOOKS_THAT_DECIDE: u32 = 8;
 /// How long to wait before asking again for what another worker has.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(250);
-/// How often the server is shown that somebody listens; it forgets a listener after three minutes.
-const ALIVE_EVERY: Duration = Duration::from_secs(30);
+/// The server forgets a listener that has shown no sign of life for so long, or for so many of the longest waits between
+/// looks; one is shown three times as often.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(15);
+const FORGOTTEN_AFTER_WAITS: u32 = 3;
+const SIGNS_OF_LIFE: u32 = 3;
 /// More hints a second than this are no help: a look every two milliseconds costs less.
 const ARRIVALS_MAX: f64 = 1_500.0;
 
@@ -41,6 +44,7 @@ pub(super) struct Hints {
     arrived: u32,
     tended: Instant,
     alive: Instant,
+    forgotten_after: Duration,
     /// When arrivals were asked for in vain.
     refused: Option<Instant>,
 }
@@ -57,7 +61,8 @@ pub(super) enum Crowd {
 }
 
 impl Hints {
-    pub(super) fn new(pool: PgPool) -> Self {
+    /// For a worker that looks at least that often.
+    pub(super) fn new(pool: PgPool, wait_max: Duration) -> Self {
         let now = Instant::now();
         Self {
             pool,
@@ -67,6 +72,7 @@ impl Hints {
             arrived: 0,
             tended: now,
             alive: now,
+            forgotten_after: FORGOTTEN_AFTER.max(wait_max * FORGOTTEN_AFTER_WAITS),
             refused: None,
         }
     }
@@ -113,10 +119,10 @@ impl Hints {
             Some(listener) => listener,
             none => {
                 self.alive = Instant::now();
-                none.insert(queue::listen_for_jobs(&self.pool).await?)
+                none.insert(queue::listen_for_jobs(&self.pool, self.forgotten_after).await?)
             }
         };
-        if self.alive.elapsed() > ALIVE_EVERY {
+        if self.alive.elapsed() > self.forgotten_after / SIGNS_OF_LIFE {
             queue::stay_listening(listener).await?;
             self.alive = Instant::now();
         }
