@@ -75,8 +75,7 @@ pub async fn offer(
     let ids: Vec<Uuid> = sqlx::query_file_scalar!("src/bench/sql/ids.sql", &businesses).fetch_all(pool).await?;
     let payloads = workload.payloads(pool, 0..PAYLOADS).await?;
     let payloads: Arc<[_]> = payloads.into_iter().map(RawValue::from_string).collect::<Result<_, _>>()?;
-    // What a pool does by default, asking a connection whether it is alive before each use, would cost the machine a
-    // twentieth of an enqueue.
+    // A pool asks a connection whether it is alive before each use by default: a round trip that no enqueue needs.
     let callers_pool = PgPoolOptions::new().max_connections(CALLERS_CONNECTIONS).test_before_acquire(false);
     let callers_pool = callers_pool.connect_lazy_with(pool.connect_options().as_ref().clone());
     let started = Instant::now();
