@@ -62,6 +62,11 @@ async fn a_private_server_is_durable_and_local() {
     let settings = "SELECT concat_ws(' ', current_setting('fsync'), current_setting('synchronous_commit'),
         current_setting('listen_addresses'), current_setting('data_checksums'), current_database())";
     assert_eq!(ask(&url, settings).await, "on on 127.0.0.1 on commissary");
+
+    let connection = "SELECT coalesce(host(inet_server_addr()), 'socket')";
+    assert_eq!(ask(&url, connection).await, "socket");
+    let (without_query, _) = url.split_once('?').expect("the socket stands in the query");
+    assert_eq!(ask(without_query, connection).await, "127.0.0.1", "for drivers without sockets");
 }
 
 #[tokio::test]

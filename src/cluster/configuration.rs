@@ -12,11 +12,11 @@ const SHARED_BUFFERS_MB_MAX: u64 = 1024;
 /// A socket's path must fit into `sockaddr_un` (108 bytes on Linux, 104 elsewhere), with `/.s.PGSQL.65535` and its end.
 const SOCKET_DIRECTORY_BYTES_MAX: usize = 87;
 
-pub(super) fn render(port: u16, socket_directory: &Path, has_statement_statistics: bool) -> String {
+pub(super) fn render(port: u16, root: &Path, has_statement_statistics: bool) -> String {
     let megabytes = memory_mb().map_or(SHARED_BUFFERS_MB_MIN, |total| {
         total.checked_div(4).unwrap_or(0).clamp(SHARED_BUFFERS_MB_MIN, SHARED_BUFFERS_MB_MAX)
     });
-    let sockets = socket_directory.to_str().filter(|path| path.len() <= SOCKET_DIRECTORY_BYTES_MAX).unwrap_or_default();
+    let sockets = directory_of_sockets(root).unwrap_or_default();
     let mut text = String::from("# Written by commissary at every start.\n");
     for (key, value) in [
         ("listen_addresses", "127.0.0.1".to_owned()),
@@ -34,6 +34,11 @@ pub(super) fn render(port: u16, socket_directory: &Path, has_statement_statistic
         writeln!(text, "{key} = '{}'", value.replace('\'', "''")).expect("a String takes every text");
     }
     text
+}
+
+/// Where the server's socket stands; none if its path would be too long, or is no text.
+pub(super) fn directory_of_sockets(root: &Path) -> Option<&str> {
+    root.to_str().filter(|path| path.len() <= SOCKET_DIRECTORY_BYTES_MAX)
 }
 
 /// The port of the last start: a URL that someone noted stays good if the port is still free.
