@@ -6,16 +6,16 @@
 //! gaps, from a fixed seed), so that some come in bursts, as in life.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use futures::future::try_join_all;
 use hdrhistogram::Histogram;
 use serde_json::value::RawValue;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
 
 use super::workload::Workload;
@@ -30,9 +30,9 @@ const WARM_UP: Duration = Duration::from_secs(2);
 const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
 /// So many payloads are made beforehand; a business's purchases use them in turn.
 const PAYLOADS: i32 = 4_096;
-/// The callers of all businesses share a pool of so many connections, as those of one service do: on average one is in use.
-/// A caller that waits for one has not committed yet, so its wait is no purchase's latency.
-const CALLERS_CONNECTIONS: u32 = 4;
+/// The callers of all businesses share so many connections, as those of one service do: on average one is in use. A caller
+/// that waits for one has not committed yet, so its wait is no purchase's latency.
+const CALLERS_CONNECTIONS: usize = 4;
 /// The seed of the arrivals.
 const SEED: u64 = 4;
 
@@ -75,33 +75,83 @@ pub async fn offer(
     let ids: Vec<Uuid> = sqlx::query_file_scalar!("src/bench/sql/ids.sql", &businesses).fetch_all(pool).await?;
     let payloads = workload.payloads(pool, 0..PAYLOADS).await?;
     let payloads: Arc<[_]> = payloads.into_iter().map(RawValue::from_string).collect::<Result<_, _>>()?;
-    // A pool asks a connection whether it is alive before each use by default: a round trip that no enqueue needs.
-    let callers_pool = PgPoolOptions::new().max_connections(CALLERS_CONNECTIONS).test_before_acquire(false);
-    let callers_pool = callers_pool.connect_lazy_with(pool.connect_options().as_ref().clone());
+    let options = pool.connect_options().as_ref().clone();
+    let connections = Arc::new(Connections::open(&options).await?);
     let started = Instant::now();
-    let callers = offers.iter().zip(&ids).enumerate().map(|(place, (offer, business))| {
-        let (pool, payloads, committed) = (callers_pool.clone(), Arc::clone(&payloads), committed.clone());
-        let (business, per_second) = (BusinessId(*business), offer.per_second);
-        let caller = Caller { pool, business, per_second, payloads, place, committed };
-        tokio::spawn(caller.call(started, WARM_UP + duration))
-    });
-    let callers: Vec<_> = callers.collect();
+    let callers: Vec<Caller> = offers
+        .iter()
+        .zip(&ids)
+        .enumerate()
+        .map(|(place, (offer, business))| Caller {
+            connections: Arc::clone(&connections),
+            business: BusinessId(*business),
+            per_second: offer.per_second,
+            payloads: Arc::clone(&payloads),
+            place,
+            committed: committed.clone(),
+        })
+        .collect();
     drop(committed);
-    let reader = Reader { options: pool.connect_options().as_ref().clone(), ids, commits };
-    // On a thread and a runtime of its own: the runtime's own timers are as coarse as two milliseconds.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let reader = tokio::task::spawn_blocking(move || runtime.block_on(reader.read()));
-    for called in try_join_all(callers).await? {
-        called?;
-    }
-    let waited = reader.await?;
-    callers_pool.close().await;
+    let reader = Reader { options, ids, commits };
+    // Callers and reader each have a thread and a runtime of their own: no task is handed from one core to the other, and the
+    // runtime's own timers are as coarse as two milliseconds.
+    let calling = on_a_thread(move || async move {
+        let calls = callers.into_iter().map(|caller| tokio::spawn(caller.call(started, WARM_UP + duration)));
+        let calls: Vec<_> = calls.collect();
+        try_join_all(calls).await?.into_iter().collect::<anyhow::Result<()>>()
+    });
+    let reading = on_a_thread(move || reader.read());
+    calling.await??;
+    let waited = reading.await?;
+    Arc::into_inner(connections).context("a caller still calls")?.close().await?;
     waited
+}
+
+/// Runs a future on a thread and a runtime of its own.
+fn on_a_thread<F, T>(work: impl FnOnce() -> F + Send + 'static) -> tokio::task::JoinHandle<anyhow::Result<T>>
+where
+    F: Future<Output = anyhow::Result<T>>,
+    T: Send + 'static,
+{
+    tokio::task::spawn_blocking(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        runtime.block_on(work())
+    })
+}
+
+/// The callers' connections. A pool would ask each whether it is alive when it comes back: a round trip that no enqueue needs.
+struct Connections {
+    /// The last used on top.
+    free: Mutex<Vec<PgConnection>>,
+    permits: Semaphore,
+}
+
+impl Connections {
+    async fn open(options: &PgConnectOptions) -> sqlx::Result<Self> {
+        let free = try_join_all((0..CALLERS_CONNECTIONS).map(|_| options.connect())).await?;
+        Ok(Self { free: Mutex::new(free), permits: Semaphore::new(CALLERS_CONNECTIONS) })
+    }
+
+    /// Enqueues as soon as a connection is free; says when the caller was told.
+    async fn enqueue(&self, business: BusinessId, number: i32, payload: Box<RawValue>) -> anyhow::Result<Instant> {
+        let _permit = self.permits.acquire().await?;
+        let taken = self.free.lock().expect("nobody panics while holding it").pop();
+        let mut connection = taken.context("a permit is a free connection")?;
+        let at = enqueue(&mut connection, business, number, payload).await?;
+        self.free.lock().expect("nobody panics while holding it").push(connection);
+        Ok(at)
+    }
+
+    async fn close(self) -> sqlx::Result<()> {
+        let free = self.free.into_inner().expect("nobody panics while holding it");
+        try_join_all(free.into_iter().map(PgConnection::close)).await?;
+        Ok(())
+    }
 }
 
 /// One business's callers.
 struct Caller {
-    pool: PgPool,
+    connections: Arc<Connections>,
     business: BusinessId,
     per_second: f64,
     payloads: Arc<[Box<RawValue>]>,
@@ -120,12 +170,11 @@ impl Caller {
             }
             tokio::time::sleep_until((started + after).into()).await;
             number += 1;
-            let (pool, committed, place, business) =
-                (self.pool.clone(), self.committed.clone(), self.place, self.business);
+            let (connections, committed) = (Arc::clone(&self.connections), self.committed.clone());
+            let (place, business) = (self.place, self.business);
             let payload = self.payloads[number as usize % self.payloads.len()].clone();
             calls.spawn(async move {
-                let mut connection = pool.acquire().await?;
-                let at = enqueue(&mut connection, business, number, payload).await?;
+                let at = connections.enqueue(business, number, payload).await?;
                 // A reader that is gone has failed, and says why itself.
                 committed.send(Committed { place, number, at, counts: after >= WARM_UP }).ok();
                 anyhow::Ok(())
@@ -165,7 +214,9 @@ impl Reader {
         let mut asked: HashMap<(usize, i32), Committed> = HashMap::new();
         // What the feeds told of before its caller did.
         let mut answered: HashMap<(usize, i32), Instant> = HashMap::new();
-        let (mut connection, mut heard) = (self.options.connect().await?, Instant::now());
+        // It would be planned anew each time, as a short array costs less than one of unknown length: 12 % of a core, not 6.
+        let options = self.options.options([("plan_cache_mode", "force_generic_plan")]);
+        let (mut connection, mut heard) = (options.connect().await?, Instant::now());
         loop {
             while let Ok(committed) = self.commits.try_recv() {
                 heard = Instant::now();
