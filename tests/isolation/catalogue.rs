@@ -14,6 +14,8 @@ pub const RULES: &[(&str, &str)] = &[
                 AND CASE c.relname
                     WHEN 'principals' THEN p.polroles = ARRAY['commissary_owner'::regrole::oid]
                     ELSE p.polroles = ARRAY[0::oid] AND p.polname = 'tenant' AND pg_get_expr(p.polqual, c.oid) =
+                        '(business_id = (NULLIF(current_setting(''app.business_id''::text, true), ''''::text))::uuid)'
+                    AND pg_get_expr(p.polwithcheck, c.oid) =
                         '(business_id = ( SELECT (NULLIF(current_setting(''app.business_id''::text, true), ''''::text))::uuid AS \"nullif\"))' END)",
     ),
     (
