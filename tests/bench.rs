@@ -83,6 +83,8 @@ async fn the_scenarios_of_live_load_work() {
     assert!(figure(&report, "500 a second", "latency_p50_ms") > 0.0, "{report}");
     let report = json(&live("fairness").await);
     assert!(figure(&report, "others, one floods", "purchases") > 10.0, "{report}");
+    let report = json(&live("idle").await);
+    assert!(figure(&report, "idle", "worker_cpu_percent") < 100.0, "{report}");
     let report = json(&bench(&["processes", "--purchases", "400", "--json"]).await);
     for lane in ["1 x 8", "2 x 4", "4 x 2", "8 x 1"] {
         assert!(figure(&report, lane, "results") > 0.0, "{lane}");

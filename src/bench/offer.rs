@@ -76,35 +76,14 @@ pub async fn offer(
     let payloads = workload.payloads(pool, 0..PAYLOADS).await?;
     let payloads: Arc<[_]> = payloads.into_iter().map(RawValue::from_string).collect::<Result<_, _>>()?;
     let options = pool.connect_options().as_ref().clone();
-    let connections = Arc::new(Connections::open(&options).await?);
-    let started = Instant::now();
-    let callers: Vec<Caller> = offers
-        .iter()
-        .zip(&ids)
-        .enumerate()
-        .map(|(place, (offer, business))| Caller {
-            connections: Arc::clone(&connections),
-            business: BusinessId(*business),
-            per_second: offer.per_second,
-            payloads: Arc::clone(&payloads),
-            place,
-            committed: committed.clone(),
-        })
-        .collect();
-    drop(committed);
+    let callers = Callers { options: options.clone(), offers: offers.to_vec(), ids: ids.clone(), payloads, committed };
     let reader = Reader { options, ids, commits };
-    // Callers and reader each have a thread and a runtime of their own: no task is handed from one core to the other, and the
-    // runtime's own timers are as coarse as two milliseconds.
-    let calling = on_a_thread(move || async move {
-        let calls = callers.into_iter().map(|caller| tokio::spawn(caller.call(started, WARM_UP + duration)));
-        let calls: Vec<_> = calls.collect();
-        try_join_all(calls).await?.into_iter().collect::<anyhow::Result<()>>()
-    });
+    // Each on a thread and a runtime of its own, which its connections are opened on: no answer goes from one core to the
+    // other before it is heard. The reader sleeps itself: the runtime's timers are as coarse as two milliseconds.
+    let calling = on_a_thread(move || callers.call(WARM_UP + duration));
     let reading = on_a_thread(move || reader.read());
     calling.await??;
-    let waited = reading.await?;
-    Arc::into_inner(connections).context("a caller still calls")?.close().await?;
-    waited
+    reading.await?
 }
 
 /// Runs a future on a thread and a runtime of its own.
@@ -146,6 +125,38 @@ impl Connections {
         let free = self.free.into_inner().expect("nobody panics while holding it");
         try_join_all(free.into_iter().map(PgConnection::close)).await?;
         Ok(())
+    }
+}
+
+/// The callers of all businesses.
+struct Callers {
+    options: PgConnectOptions,
+    offers: Vec<Offer>,
+    ids: Vec<Uuid>,
+    payloads: Arc<[Box<RawValue>]>,
+    committed: mpsc::UnboundedSender<Committed>,
+}
+
+impl Callers {
+    async fn call(self, length: Duration) -> anyhow::Result<()> {
+        let connections = Arc::new(Connections::open(&self.options).await?);
+        let started = Instant::now();
+        let callers = self.offers.iter().zip(self.ids).enumerate().map(|(place, (offer, business))| {
+            let caller = Caller {
+                connections: Arc::clone(&connections),
+                business: BusinessId(business),
+                per_second: offer.per_second,
+                payloads: Arc::clone(&self.payloads),
+                place,
+                committed: self.committed.clone(),
+            };
+            tokio::spawn(caller.call(started, length))
+        });
+        let callers: Vec<_> = callers.collect();
+        for called in try_join_all(callers).await? {
+            called?;
+        }
+        Ok(Arc::into_inner(connections).context("a caller still calls")?.close().await?)
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Options {
     pub runs: u32,
     /// Who is compared, where a scenario compares contenders.
     pub contenders: Vec<Contender>,
-    /// Transactions at once of the baselines, instead of each one's best.
+    /// Transactions at once of every built-in contender, instead of each one's best.
     pub concurrency: Option<u32>,
     /// Orders that are there already, in the scenario that wants some.
     pub orders_before: u32,

@@ -45,8 +45,9 @@ impl Report {
         let medians = findings.lanes().into_iter();
         let medians = medians.map(|lane| Medians { name: lane.to_owned(), figures: findings.medians(lane) }).collect();
         let worker = &bench.settings.worker;
+        let concurrency = bench.options.concurrency.unwrap_or(worker.concurrency);
         let mut settings = vec![
-            ("worker.concurrency".to_owned(), worker.concurrency.to_string()),
+            ("worker.concurrency".to_owned(), concurrency.to_string()),
             ("worker.batch_size_max".to_owned(), worker.batch_size_max.to_string()),
         ];
         settings.extend(server);

@@ -48,7 +48,7 @@ pub struct BenchArgs {
     /// then with `run` until SIGTERM, each time with DATABASE_URL naming the run's own database; repeatable
     #[arg(long, value_name = "NAME='COMMAND'", value_parser = contender::external)]
     external: Vec<Contender>,
-    /// Transactions at once of every contender, instead of each one's best
+    /// Transactions at once of every built-in contender, instead of each one's best
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256))]
     concurrency: Option<u32>,
     /// Purchases that wait, of all businesses together; by default more than any contender does in the time

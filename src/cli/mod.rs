@@ -108,14 +108,11 @@ fn start(cli: Cli) -> anyhow::Result<Ended> {
 /// Threads that share a worker's hands wake one another for every answer of the server: with two instead of one, a batch of
 /// one job costs the worker 369 instead of 303 µs.
 fn runtime(command: &Command, settings: &Settings) -> std::io::Result<Runtime> {
-    let mut builder = match command {
-        Command::Worker(_) if settings.worker.concurrency <= HANDS_A_THREAD => Builder::new_current_thread(),
-        _ => Builder::new_multi_thread(),
-    };
-    if let Command::Worker(_) = command {
-        builder.worker_threads(settings.worker.concurrency.div_ceil(HANDS_A_THREAD) as usize);
+    let Command::Worker(_) = command else { return Builder::new_multi_thread().enable_all().build() };
+    match settings.worker.concurrency.div_ceil(HANDS_A_THREAD) as usize {
+        1 => Builder::new_current_thread().enable_all().build(),
+        threads => Builder::new_multi_thread().worker_threads(threads).enable_all().build(),
     }
-    builder.enable_all().build()
 }
 
 async fn dispatch(command: Command, settings: Settings) -> anyhow::Result<Ended> {

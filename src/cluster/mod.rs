@@ -2,7 +2,8 @@
 //! machine only, with a password of its own, and durable (fsync and synchronous_commit stay on).
 //!
 //! Its URL names the server's socket beside its port, which is cheaper: at 500 purchases/s on two cores half of the results
-//! are there after 4.8 ms instead of 6.3 (medians of four runs). A driver without sockets takes the URL without its query.
+//! are there after 4.8 ms instead of 6.3 (medians of four runs). Drivers without sockets, and users other than the server's and
+//! root, take the URL without its query.
 //!
 //! Everything stands under one directory: `data/` (the server's), `log`, `password`. Starting what runs and stopping what
 //! does not are no errors. A process that dies halfway leaves nothing that looks finished: `data/` is made under another

@@ -16,8 +16,9 @@ pub const ARRIVALS_CHANNEL: &str = "commissary_arrivals";
 pub const RESULTS_CHANNEL: &str = "commissary_results";
 
 /// Listens for jobs on a connection of its own, which the server ends unless [`stay_listening`] is called within that time:
-/// hints for a worker that is stopped would pile up in the server until it takes no more, and then no enqueue commits. A
-/// session that waits for a stopped worker to take what it sends sees no such limit, hence the one of TCP.
+/// hints for a worker that is stopped would pile up in the server, and no other worker would have any. A session that waits for
+/// a stopped worker to take what it sends sees no such limit, hence the one of TCP; a socket in the file system has none, so
+/// hints also end by themselves (`may_hint`).
 ///
 /// # Errors
 /// [`DbError`] if the server cannot be reached.
@@ -64,13 +65,14 @@ pub async fn decline_arrivals(listener: &mut PgListener) -> Result<(), DbError> 
     Ok(())
 }
 
-/// Hints that results were stored. Outside the batch's transaction: a NOTIFY takes a cluster-wide lock at commit. It has
+/// Hints that results were stored, unless nobody takes hints any more. Outside the batch's transaction: a NOTIFY takes a cluster-wide lock at commit. It has
 /// nothing to lose, so its own commit does not wait for the disk.
 ///
 /// # Errors
 /// [`DbError`] of the statement.
 pub async fn announce_results(connection: &mut PgConnection) -> Result<(), DbError> {
-    let hint = "BEGIN; SET LOCAL synchronous_commit = off; NOTIFY commissary_results; COMMIT";
+    let hint = "BEGIN; SET LOCAL synchronous_commit = off;
+        SELECT pg_notify('commissary_results', '') WHERE pg_notification_queue_usage() < 0.5; COMMIT";
     sqlx::raw_sql(hint).execute(connection).await?;
     Ok(())
 }

@@ -29,7 +29,8 @@ pub const RULES: &[(&str, &str)] = &[
         "every tenant table binds the logins of reporter and admin",
         "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'commissary'::regnamespace AND c.relkind IN ('r', 'p')
             AND c.relname <> 'principals' AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND NOT p.polpermissive
-                AND p.polcmd = '*' AND p.polroles @> ARRAY['commissary_reporter'::regrole::oid, 'commissary_admin'::regrole::oid])",
+                AND p.polcmd = '*' AND p.polroles @> ARRAY['commissary_reporter'::regrole::oid, 'commissary_admin'::regrole::oid]
+                AND pg_get_expr(p.polqual, c.oid) LIKE 'COALESCE((business_id = ( SELECT%may_act_for(%')",
     ),
     (
         "every table, view and sequence belongs to the owner",

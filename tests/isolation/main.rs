@@ -180,6 +180,27 @@ async fn a_reporter_sees_its_business_only() {
 }
 
 #[tokio::test]
+async fn a_statement_that_changes_its_setting_stays_in_its_business() {
+    let mut database = database_with_facts().await;
+    let everything = tables(database.pool()).await;
+    for role in ["commissary_reporter", "commissary_admin"] {
+        let mut login = login_of_a(&mut database, role).await;
+        // Without an index every row is compared with the setting as it comes.
+        let scans = "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off";
+        run(&mut login, scans).await.expect("anyone may");
+        for table in everything.iter().filter(|table| *table != "principals") {
+            let own = run_as(&mut login, "@a", &format!("SELECT FROM commissary.{table}")).await;
+            let change = "set_config('app.business_id', '@b', true)";
+            let seen = run_as(&mut login, "@a", &format!("SELECT {change} FROM commissary.{table}")).await;
+            match own {
+                Ok(own) => assert!(seen.expect("it may ask") <= own, "{role}: {table}"),
+                Err(_) => assert!(seen.is_err(), "{role}: {table}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_admin_writes_the_catalogue_of_its_business_and_nothing_else() {
     let mut database = database_with_facts().await;
     let mut admin = login_of_a(&mut database, "commissary_admin").await;

@@ -2,7 +2,7 @@
 -- first): the settlement period of the month $2, shared, so that it cannot close before we commit; the customers $3; the
 -- budgets that may pay, of the customers' programs in the budget periods that run ($4 since $5) and those that refunds give
 -- back to ($6, $7, $8); the products $9. Each by id: the arrays are sorted. A part that is to be locked later reads from the
--- one before it. Every table is probed key by key, because a plan that was made for all at once while they were few is kept,
+-- one before it. What grows is probed key by key, because a plan that was made for all at once while they were few is kept,
 -- and reads all that the business has.
 --
 -- Under READ COMMITTED a statement that waits for a row lock reads only the locked row again: so nothing stands here but

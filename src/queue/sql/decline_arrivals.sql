@@ -1,2 +1,2 @@
 -- decline_arrivals: enqueues hint no more at lively businesses.
-SELECT pg_advisory_unlock(4846791580151137091)
+SELECT pg_advisory_unlock(commissary.arrivals_lock())
