@@ -138,7 +138,7 @@ pub const PLANTS: &[Plant] = &[
     ),
     plant(
         "a table that shows another business",
-        "CREATE POLICY leak ON commissary.customers USING (true)",
+        "CREATE POLICY leak ON commissary.customers USING (true); DROP POLICY bound_login ON commissary.customers",
         &[("isolation", "customers: 1 rows of other businesses visible")],
     ),
     plant(
