@@ -80,6 +80,8 @@ BEGIN
             WHERE p.business_id = business AND p.product_id = ANY (line_products)
             ORDER BY p.product_id FOR NO KEY UPDATE
         ) r;
+    -- The decision's time follows every lock, so that no entry of a ledger is older than the one before it.
+    job.at := clock_timestamp();
     FOR line IN 1..cardinality(line_products) LOOP
         place := array_position(products, line_products[line]);
         unit_prices[line] := prices[place];
