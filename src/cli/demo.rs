@@ -129,7 +129,7 @@ fn program_name() -> String {
 fn ways_to_look(url: &str) -> String {
     format!(
         "Look around as its superuser, who sees every business:
-  psql '{url}'
+  psql {url}
     SELECT kind, status, reason, count(*) FROM commissary.job_results GROUP BY 1, 2, 3 ORDER BY 4 DESC;
     SELECT idempotency_key, outcome FROM commissary.job_results WHERE reason = 'credit_limit_exceeded' LIMIT 3;
     SELECT seq, kind, amount, balance_before, balance_after, credit_limit FROM commissary.credit_ledger
