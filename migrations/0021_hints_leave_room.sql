@@ -8,9 +8,13 @@ CREATE FUNCTION commissary.arrivals_lock() RETURNS bigint
     LANGUAGE sql IMMUTABLE
     RETURN 4846791580151137091;
 
+CREATE FUNCTION commissary.hints_have_room() RETURNS boolean
+    LANGUAGE sql VOLATILE
+    RETURN pg_notification_queue_usage() < 0.5;
+
 CREATE OR REPLACE FUNCTION commissary.may_hint() RETURNS boolean
     LANGUAGE sql VOLATILE
-    RETURN current_setting('app.hints', true) IS DISTINCT FROM 'off' AND pg_notification_queue_usage() < 0.5;
+    RETURN current_setting('app.hints', true) IS DISTINCT FROM 'off' AND commissary.hints_have_room();
 
 CREATE OR REPLACE FUNCTION commissary.arrivals_are_wanted() RETURNS boolean
     LANGUAGE sql VOLATILE
@@ -19,4 +23,4 @@ CREATE OR REPLACE FUNCTION commissary.arrivals_are_wanted() RETURNS boolean
         AND commissary.may_hint();
 
 SELECT commissary.give_to_owner();
-GRANT EXECUTE ON FUNCTION commissary.arrivals_lock TO commissary_worker;
+GRANT EXECUTE ON FUNCTION commissary.arrivals_lock, commissary.hints_have_room TO commissary_worker;

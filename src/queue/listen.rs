@@ -65,14 +65,14 @@ pub async fn decline_arrivals(listener: &mut PgListener) -> Result<(), DbError> 
     Ok(())
 }
 
-/// Hints that results were stored, unless nobody takes hints any more. Outside the batch's transaction: a NOTIFY takes a cluster-wide lock at commit. It has
-/// nothing to lose, so its own commit does not wait for the disk.
+/// Hints that results were stored, while hints have room. Outside the batch's transaction: a NOTIFY takes a cluster-wide lock
+/// at commit. It has nothing to lose, so its own commit does not wait for the disk.
 ///
 /// # Errors
 /// [`DbError`] of the statement.
 pub async fn announce_results(connection: &mut PgConnection) -> Result<(), DbError> {
     let hint = "BEGIN; SET LOCAL synchronous_commit = off;
-        SELECT pg_notify('commissary_results', '') WHERE pg_notification_queue_usage() < 0.5; COMMIT";
+        SELECT pg_notify('commissary_results', '') WHERE commissary.hints_have_room(); COMMIT";
     sqlx::raw_sql(hint).execute(connection).await?;
     Ok(())
 }
