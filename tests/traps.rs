@@ -115,10 +115,46 @@ async fn a_program_that_changes_while_a_batch_waits_holds_for_it() {
     until_one_waits(pool).await;
     let double = "UPDATE commissary.subsidy_programs SET value = 20 WHERE business_id = $1";
     sqlx::query(double).bind(shop.business).execute(&mut *editing).await.expect("the program is changed");
+    // Longer than what a batch takes for having waited.
+    tokio::time::sleep(Duration::from_millis(150)).await;
     editing.commit().await.expect("committed");
     serving.await.expect("served");
     let given = "SELECT sum(subsidy)::bigint FROM commissary.orders WHERE business_id = $1";
     assert_eq!(shop.number(pool, given).await, 1 + 2);
+}
+
+/// What was changed in one transaction is met as a whole, however short the wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_of_locked_and_unlocked_rows_is_met_as_a_whole() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = Shop::open(pool, 100, 100).await;
+    shop.subsidise(pool, 50).await;
+    let engine = engine(&database).await;
+    shop.enqueue(pool, "purchase", "first", &shop.purchase(1)).await;
+    engine.serve(BusinessId(shop.business)).await;
+    for (n, sql) in [
+        "UPDATE commissary.customers SET credit_limit = credit_limit + 1 WHERE business_id = $1",
+        "UPDATE commissary.products SET name = 'renamed' WHERE business_id = $1",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        shop.enqueue(pool, "purchase", &format!("next {n}"), &shop.purchase(1)).await;
+        let mut editing = pool.begin().await.expect("begins");
+        sqlx::query(sql).bind(shop.business).execute(&mut *editing).await.expect("what will be locked is changed");
+        let serving = {
+            let engine = engine.clone();
+            tokio::spawn(async move { engine.serve(BusinessId(shop.business)).await })
+        };
+        until_one_waits(pool).await;
+        let more = "UPDATE commissary.subsidy_programs SET value = value + 10 WHERE business_id = $1";
+        sqlx::query(more).bind(shop.business).execute(&mut *editing).await.expect("the program is changed");
+        editing.commit().await.expect("committed");
+        serving.await.expect("served");
+    }
+    let given = "SELECT sum(subsidy)::bigint FROM commissary.orders WHERE business_id = $1";
+    assert_eq!(shop.number(pool, given).await, 1 + 2 + 3);
 }
 
 /// The lock order holds for a month's first batch as well, which has to open the period before it can lock the rest.

@@ -1,8 +1,7 @@
-//! Load: what a batch is decided on: the rows that it locks, and then what is derived from them.
+//! Load: what a batch is decided on: the rows that it locks with what stands beside them, and then what is derived from them.
 //!
 //! What leads from a refund's order to its customer, budget and products never changes, so it is read before they are
-//! locked. A statement that waits for a lock computes everything else on what was there before: so later statements give
-//! what is derived.
+//! locked. Sums that only some batches need follow after the locks, when nothing they are made of can change any more.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,13 +10,12 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::derived::{self, Derived};
 use super::lock::{self, Locked, Named};
 use super::{orders, rows};
 use crate::db::DbError;
 use crate::domain::decide::Job;
 use crate::domain::request::Request;
-use crate::domain::snapshot::{BudgetKey, Customer, Moment, PlacedOrder, Program, Snapshot};
+use crate::domain::snapshot::{BudgetKey, Customer, Moment, OverduePolicy, PlacedOrder, Program, Snapshot};
 use crate::ids::{BusinessId, CustomerId, OrderId, OrganizationId, PeriodId};
 use crate::money::Amount;
 use crate::queue::{Claim, Turn};
@@ -38,21 +36,10 @@ pub(super) async fn load(
     let (turn, business) = (&claim.turn, claim.turn.business);
     let mut orders = orders::find(connection, business, requests).await?;
     let named = named(requests, &orders);
-    let Locked { period, mut customers, programs, versions, budgets, products } =
-        lock::lock(connection, business, &claim.moment, &named, &orders).await?;
-
-    // From here on nothing waits: what these statements see is what will be true at the commit.
-    let keys: Vec<String> = claim.jobs.iter().map(|job| job.idempotency_key.clone()).collect();
-    let Derived { moment, pools, programs: versions_now, finished } =
-        derived::load(connection, business, clock, (&mut customers, &named.outlets, &keys)).await?;
-    if moment.local.date() != claim.moment.local.date() {
-        return Err(DbError::Stale("the business's local day ended while the batch waited for its locks"));
-    }
-    if versions_now != versions {
-        return Err(DbError::Stale("a subsidy program changed while the batch waited for its locks"));
-    }
+    let mut locked = lock::lock(connection, claim, &named, &orders, clock).await?;
     orders::load_returned(connection, business, &mut orders).await?;
-    derived::load_recent_charges(connection, turn, &mut customers, &moment).await?;
+    load_recent_charges(connection, turn, &mut locked.customers, &locked.moment).await?;
+    let Locked { moment, period, customers, programs, budgets, products, .. } = locked;
     let cap_used = load_cap_used(connection, business, &programs, &customers, &moment).await?;
 
     let snapshot = Snapshot {
@@ -60,16 +47,16 @@ pub(super) async fn load(
         moment,
         period,
         customers,
-        outlets: pools.outlets,
-        organization_outlets: pools.organizations,
-        office_outlets: pools.offices,
+        outlets: locked.outlets,
+        organization_outlets: locked.organization_outlets,
+        office_outlets: locked.office_outlets,
         products,
         programs,
         budgets,
         cap_used,
         orders,
     };
-    Ok(Loaded { snapshot, finished })
+    Ok(Loaded { snapshot, finished: locked.finished })
 }
 
 /// A snapshot in which nothing exists: enough to refuse what is malformed.
@@ -113,6 +100,28 @@ fn named(requests: &[Job], orders: &HashMap<OrderId, PlacedOrder>) -> Named {
         }
     }
     named
+}
+
+/// Under the policy `block`, the sum that overdue is derived from.
+async fn load_recent_charges(
+    connection: &mut PgConnection,
+    turn: &Turn,
+    customers: &mut HashMap<CustomerId, Customer>,
+    moment: &Moment,
+) -> Result<(), DbError> {
+    if turn.settings.overdue_policy == OverduePolicy::Allow {
+        return Ok(());
+    }
+    let ids = rows::distinct(customers.keys().copied());
+    let oldest_current = turn.settings.recent_since(moment.now);
+    let recent = sqlx::query_file!("src/engine/sql/load_recent_charges.sql", turn.business.0, &ids, oldest_current);
+    for row in recent.fetch_all(connection).await? {
+        if let Some(customer) = customers.get_mut(&CustomerId(row.customer_id)) {
+            // No balance reaches the limit of an amount, so a sum beyond it may stand at it.
+            customer.account.recent_charges = Amount::new(row.recent_charges).unwrap_or(Amount::MAX);
+        }
+    }
+    Ok(())
 }
 
 /// What customers drew from the budgets of programs with a per-customer cap.

@@ -9,10 +9,10 @@
 
 mod aside;
 mod control;
-mod derived;
 mod hands;
 mod load;
 mod lock;
+mod moment;
 mod orders;
 mod overdue;
 mod prepared;

@@ -8,9 +8,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Engine;
-use super::derived;
 use super::hands::Stored;
 use super::load::{self, Loaded};
+use super::moment::moment;
 use super::store::{self, Endings, Written};
 use crate::db::{DbError, begin_tenant_on};
 use crate::domain::decide::{Job, apply};
@@ -215,7 +215,7 @@ impl Engine {
         if failures.is_empty() {
             return Ok(());
         }
-        let now = derived::moment(connection, business, None::<DateTime<Utc>>).await?.now;
+        let now = moment(connection, business, None::<DateTime<Utc>>).await?.now;
         queue::charge_attempts(connection, business, failures, &self.settings.worker, now).await
     }
 }

@@ -51,6 +51,12 @@ records! {
         pub(crate) office_id: Option<OfficeId>,
         pub(crate) team_id: Option<TeamId>,
         pub(crate) is_active: bool,
+        /// The last entry of its ledger, if there is one.
+        pub(crate) seq: Option<i64>,
+        pub(crate) balance: Option<Decimal>,
+        pub(crate) last_at: Option<DateTime<Utc>>,
+        /// Whether it was so when the statement began.
+        pub(crate) is_settled: bool,
     }
 
     /// A program of `lock`.
@@ -76,8 +82,6 @@ records! {
         pub(crate) per_customer_cap: Option<Decimal>,
         pub(crate) allow_partial: bool,
         pub(crate) is_active: bool,
-        /// Which transaction wrote it.
-        pub(crate) version: i64,
     }
 
     /// A budget of `lock`.
@@ -97,6 +101,8 @@ records! {
         pub(crate) stock: i64,
         pub(crate) outlet_id: Option<OutletId>,
         pub(crate) is_active: bool,
+        /// Whether it was so when the statement began.
+        pub(crate) is_settled: bool,
     }
 }
 
@@ -119,7 +125,12 @@ impl TryFrom<CustomerRow> for Customer {
             office: row.office_id,
             team: row.team_id,
             is_active: row.is_active,
-            account: Account::default(),
+            account: Account {
+                seq: row.seq.unwrap_or_default(),
+                balance: row.balance.map_or(Ok(Amount::ZERO), amount)?,
+                last_at: row.last_at,
+                recent_charges: Amount::ZERO,
+            },
         })
     }
 }

@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::control::{Control, Progress};
-use super::derived;
+use super::moment::moment;
 use crate::db::{DbError, expect_rows};
 use crate::domain::outcome::{Reason, Refusal};
 use crate::domain::request::Month;
@@ -109,7 +109,7 @@ pub(super) async fn settle(
     if period.state != "closing" {
         return Ok(());
     }
-    let now = derived::moment(&mut *connection, business, clock).await?.now;
+    let now = moment(&mut *connection, business, clock).await?.now;
     sqlx::raw_sql(AGGREGATION).execute(&mut *connection).await?;
     let insert = sqlx::query_file!("src/engine/sql/insert_statements.sql", business.0, period.period_id, now, job.0);
     insert.execute(&mut *connection).await.map_err(too_long)?;

@@ -31,6 +31,8 @@ pub struct Claim {
     pub turn: Turn,
     /// When it was taken.
     pub moment: Moment,
+    /// The business's time zone, by its name.
+    pub time_zone: String,
     /// The jobs, locked; perhaps none.
     pub jobs: Vec<ClaimedJob>,
     /// How many jobs whose time has come were moved among the ready ones.
@@ -88,7 +90,9 @@ pub async fn claim(
         let jobs = ids.into_iter().zip(kinds).zip(keys).zip(rest);
         let jobs = jobs.map(|(((id, kind), key), (payload, attempts))| job(id, &kind, key, payload, attempts));
         let jobs = jobs.collect::<Result<_, _>>()?;
-        return Ok(Some(Claim { turn, moment: moment_of!(row), jobs, promoted: promoted.unwrap_or_default() }));
+        let moment = moment_of!(row);
+        let promoted = promoted.unwrap_or_default();
+        return Ok(Some(Claim { turn, moment, time_zone: row.time_zone, jobs, promoted }));
     }
 }
 

@@ -19,7 +19,7 @@ WITH turn AS MATERIALIZED (
     LIMIT $2
     FOR UPDATE SKIP LOCKED
 )
-SELECT w.decision_seq, w.exponent AS "exponent!", w.overdue_after_days, w.overdue_policy, w.now AS "now!",
+SELECT w.decision_seq, w.exponent AS "exponent!", w.overdue_after_days, w.overdue_policy, w.time_zone, w.now AS "now!",
     w.local AS "local!",
     (date_trunc('day', w.local) + interval '1 day') AT TIME ZONE w.time_zone AS "day_ends!",
     (date_trunc('week', w.local) + interval '7 days') AT TIME ZONE w.time_zone AS "week_ends!",
