@@ -23,7 +23,7 @@ WITH period AS MATERIALIZED (
     -- The last balance_after is the sum.
     SELECT c.customer_id, c.credit_limit, c.organization_id, c.office_id, c.team_id, c.is_active,
         l.seq, l.balance_after, l.created_at, c.version = s.version AS is_settled
-    FROM unnest($3::uuid[]) u (customer_id) CROSS JOIN LATERAL (
+    FROM period CROSS JOIN LATERAL unnest($3::uuid[]) u (customer_id) CROSS JOIN LATERAL (
         SELECT c.*, c.xmin AS version FROM commissary.customers c
         WHERE c.business_id = $1 AND c.customer_id = u.customer_id
         FOR NO KEY UPDATE
@@ -37,7 +37,6 @@ WITH period AS MATERIALIZED (
         SELECT l.seq, l.balance_after, l.created_at FROM commissary.credit_ledger l
         WHERE l.business_id = $1 AND l.customer_id = u.customer_id ORDER BY l.seq DESC LIMIT 1
     ) l ON true
-    WHERE EXISTS (SELECT FROM period)
 ), program AS MATERIALIZED (
     SELECT p.program_id, p.name, p.organization_id, p.office_id, p.team_id, p.outlet_id, p.kind, p.value, p.cap, p.priority,
         p.min_order_amount, p.starts_at, p.ends_at, p.weekdays, p.hour_from, p.hour_to, p.budget_period, p.total_budget,
@@ -51,9 +50,8 @@ WITH period AS MATERIALIZED (
 ), budget AS MATERIALIZED (
     SELECT k.program_id, k.budget_period, k.period_start, k.total_budget, k.budget_used
     FROM (
-        SELECT p.program_id, p.budget_period, r.period_start
-        FROM program p JOIN unnest($4::text[], $5::date[]) r (budget_period, period_start)
-            ON r.budget_period = p.budget_period
+        SELECT p.program_id, p.budget_period, ($5::date[])[array_position($4::text[], p.budget_period)] AS period_start
+        FROM program p
         UNION
         SELECT g.program_id, g.budget_period, g.period_start
         FROM unnest($6::uuid[], $7::text[], $8::date[]) g (program_id, budget_period, period_start)
