@@ -1,6 +1,6 @@
 //! Hands: connections that the engine keeps between batches.
 //!
-//! A batch is six round trips, and a connection that goes through the pool adds two (a ping, and the clean-up of its
+//! A batch is five round trips, and a connection that goes through the pool adds two (a ping, and the clean-up of its
 //! release). One that has just ended its transaction needs neither, and the last one used has its plans and caches warm.
 //! Whatever ended in a fault goes back to the pool, which cleans or closes it.
 //!
