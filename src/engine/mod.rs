@@ -8,6 +8,7 @@
 //! - the same request enqueued again: the key is unique in `jobs`, `job_results` and `orders`, and looked up here.
 
 mod aside;
+mod careful;
 mod control;
 mod hands;
 mod load;
@@ -49,6 +50,7 @@ pub struct Engine {
     settings: Settings,
     decide: Decide,
     asides: Arc<aside::Asides>,
+    care: Option<Arc<careful::Care>>,
 }
 
 impl Engine {
@@ -56,7 +58,14 @@ impl Engine {
     #[must_use]
     pub fn new(pool: PgPool, settings: Settings) -> Self {
         let (hands, asides) = (hands::Hands::new(pool.clone()), Arc::new(aside::Asides::new()));
-        Self { pool, hands, settings, decide: decide::decide, asides }
+        Self { pool, hands, settings, decide: decide::decide, asides, care: None }
+    }
+
+    /// The same engine, careful with the first jobs of every business: after a worker's process died, perhaps of one of them.
+    #[must_use]
+    pub fn carefully(self) -> Self {
+        let care = careful::Care::new(self.settings.worker.batch_size_max);
+        Self { care: Some(Arc::new(care)), ..self }
     }
 
     /// The same engine with another decision, for tests of faults.

@@ -18,7 +18,7 @@ use crate::domain::outcome::Decision;
 use crate::domain::request;
 use crate::domain::snapshot::Snapshot;
 use crate::ids::{BusinessId, JobId, MovementId, OrderId, RefundId, SubsidyEntryId};
-use crate::queue::{self, Claim, ClaimedJob, Failure, Finished, Status, Turn};
+use crate::queue::{self, Claim, ClaimedJob, Failure, Finished, Lost, Status, Turn};
 
 /// What a committed batch did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +62,9 @@ impl Engine {
     /// [`BatchFault`] if the transaction could not be committed. After a lost connection at COMMIT it may have been: then
     /// the jobs are gone and their results are there, and running it again does nothing twice.
     pub async fn process(&self, business: BusinessId, limit: u32) -> Result<Batch, BatchFault> {
+        if self.is_careful(business) {
+            return self.process_carefully(business).await;
+        }
         let mut claimed = Vec::new();
         let attempted = async {
             let mut hand = self.hands.take().await?;
@@ -72,7 +75,7 @@ impl Engine {
         attempted.await.map_err(|error| BatchFault { error, claimed })
     }
 
-    async fn attempt(
+    pub(super) async fn attempt(
         &self,
         connection: &mut PgConnection,
         business: BusinessId,
@@ -92,6 +95,11 @@ impl Engine {
         let together = jobs.iter().take_while(|job| !job.kind.is_control()).count();
         let has_more = jobs.len() > together.max(1);
         jobs.truncate(together.max(1));
+        if let Some(begun) =
+            self.take_back(&mut tx, business, jobs.iter().map(|job| (job.job_id, job.attempts))).await?
+        {
+            jobs.iter_mut().filter(|job| job.job_id == begun).for_each(|job| job.attempts -= 1);
+        }
         claimed.extend(jobs.iter().map(|job| (job.job_id, job.attempts)));
         if jobs.is_empty() {
             if claim.promoted > 0 {
@@ -100,6 +108,14 @@ impl Engine {
                 tx.rollback().await?;
             }
             return Ok(Batch { had_turn: true, ..Batch::default() });
+        }
+        match self.lost(&mut tx, business, jobs).await? {
+            Lost::InProgress => {
+                tx.rollback().await?;
+                return Ok(Batch::default());
+            }
+            Lost::Jobs(lost) if !lost.is_empty() => return self.give_up(tx, &claim.turn, &lost, claim.moment).await,
+            Lost::Jobs(_) => {}
         }
         if let [job] = jobs.as_slice()
             && job.kind.is_control()

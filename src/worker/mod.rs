@@ -8,6 +8,7 @@ mod backend;
 mod dispatch;
 mod hints;
 mod kept;
+mod life;
 mod line;
 mod schedules;
 mod scout;
@@ -23,16 +24,18 @@ use tokio::sync::mpsc;
 
 use crate::config::Settings;
 use crate::db::{self, DbError, Role, UnsafeServer};
-use crate::engine::{ASIDES_MAX, Engine, Served};
+use crate::domain::decide;
+use crate::engine::{ASIDES_MAX, Decide, Engine, Served};
 
 use backend::Turns;
 use dispatch::{Dispatcher, TurnEnded};
+use life::Life;
 use line::NextTurn;
 use schedules::Schedules;
 
 /// Connections besides one a batch and one a job that is worked on beside turns: the poll's, the listener's, the
-/// schedules', and one for hints after a commit.
-const EXTRA_CONNECTIONS: u32 = 4;
+/// schedules', one for hints after a commit, and the one that stands for the worker's life.
+const EXTRA_CONNECTIONS: u32 = 5;
 
 /// Why a worker did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -57,15 +60,25 @@ struct Handler {
 
 /// Runs until told to stop (SIGTERM or SIGINT: finish the batches, claim nothing more; a second one aborts), or with
 /// `until_empty` until no business has a ready job. Ticks of schedules are fired as they come due; with `until_empty` once,
-/// before anything else.
+/// before anything else. If a worker's process died within the last ten minutes, the first jobs of every business are run
+/// one by one, in case one of them was the cause.
 ///
 /// # Errors
 /// [`WorkerError`] if the worker refuses to start, or died.
 pub async fn run(settings: Settings, until_empty: bool) -> Result<(), WorkerError> {
+    run_deciding_by(settings, until_empty, decide::decide).await
+}
+
+/// As [`run`], with another decision, for tests of faults.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_deciding_by(settings: Settings, until_empty: bool, decide: Decide) -> Result<(), WorkerError> {
     let concurrency = settings.worker.concurrency;
     let pool = db::connect(&settings.database, Role::Worker, concurrency + ASIDES_MAX + EXTRA_CONNECTIONS).await?;
     db::check_worker_server(&pool, settings.development).await??;
     tracing::info!(concurrency, batch_size_max = settings.worker.batch_size_max, until_empty, "the worker starts");
+    let (life, is_after_a_death) = Life::begin(pool.clone()).await?;
 
     let schedules = if until_empty {
         schedules::look(&pool, settings.now).await;
@@ -79,7 +92,13 @@ pub async fn run(settings: Settings, until_empty: bool) -> Result<(), WorkerErro
     let dispatcher = Dispatcher::new(pool.clone(), settings.worker.clone(), turns, turns_ended, until_empty);
     let mut dispatching = tokio::spawn(dispatcher.run());
 
-    let engine = Engine::new(pool.clone(), settings.clone());
+    let mut engine = Engine::new(pool.clone(), settings.clone()).deciding_by(decide);
+    if is_after_a_death {
+        tracing::warn!(
+            "a worker died of late without an orderly end: the first jobs of every business are run one by one"
+        );
+        engine = engine.carefully();
+    }
     let handler = Handler { engine: engine.clone(), ended };
     let died = Arc::new(AtomicBool::new(false));
     let backend = Turns::new(due);
@@ -108,6 +127,7 @@ pub async fn run(settings: Settings, until_empty: bool) -> Result<(), WorkerErro
     if let Some(schedules) = schedules {
         schedules.stop().await;
     }
+    life.end().await;
     engine.rest();
     pool.close().await;
     if died.load(Ordering::Relaxed) {

@@ -8,11 +8,10 @@ pub const RULES: &[(&str, &str)] = &[
             AND NOT (relrowsecurity AND relforcerowsecurity)",
     ),
     (
-        "every table has its tenant policy for all roles and commands; principals only its owner's",
+        "every table has its tenant policy for all roles and commands; those of no business only their owner's",
         "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'commissary'::regnamespace AND c.relkind IN ('r', 'p')
             AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polpermissive AND p.polcmd = '*'
-                AND CASE c.relname
-                    WHEN 'principals' THEN p.polroles = ARRAY['commissary_owner'::regrole::oid]
+                AND CASE WHEN c.relname IN ('principals', 'workers') THEN p.polroles = ARRAY['commissary_owner'::regrole::oid]
                     ELSE p.polroles = ARRAY[0::oid] AND p.polname = 'tenant' AND pg_get_expr(p.polqual, c.oid) =
                         '(business_id = (NULLIF(current_setting(''app.business_id''::text, true), ''''::text))::uuid)'
                     AND pg_get_expr(p.polwithcheck, c.oid) =
@@ -28,7 +27,7 @@ pub const RULES: &[(&str, &str)] = &[
     (
         "every tenant table binds the logins of reporter and admin",
         "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'commissary'::regnamespace AND c.relkind IN ('r', 'p')
-            AND c.relname <> 'principals' AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND NOT p.polpermissive
+            AND c.relname NOT IN ('principals', 'workers') AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND NOT p.polpermissive
                 AND p.polcmd = '*' AND p.polroles @> ARRAY['commissary_reporter'::regrole::oid, 'commissary_admin'::regrole::oid]
                 AND pg_get_expr(p.polqual, c.oid) LIKE 'COALESCE((business_id = ( SELECT%may_act_for(%')",
     ),
@@ -49,7 +48,7 @@ pub const RULES: &[(&str, &str)] = &[
             AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p' AND k.conkey[1] = a.attnum)
         UNION ALL
         SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'commissary'::regnamespace AND c.relkind IN ('r', 'p')
-            AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'business_id')",
+            AND c.relname <> 'workers' AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'business_id')",
     ),
     (
         "business_id is in every unique index, first",
@@ -132,8 +131,9 @@ pub const RULES: &[(&str, &str)] = &[
                 OR has_any_column_privilege('commissary_reporter', c.oid, 'INSERT, UPDATE'))",
     ),
     (
-        "nobody writes the guard's list of logins",
-        "SELECT r.rolname::text FROM pg_roles r WHERE r.rolname ~ '^commissary_(worker|producer|reporter|admin|discovery)$'
-            AND has_table_privilege(r.oid, 'commissary.principals', 'SELECT, INSERT, UPDATE, DELETE')",
+        "nobody touches the guard's list of logins, nor that of workers",
+        "SELECT format('%s: %s', r.rolname, t) FROM pg_roles r, unnest('{principals,workers}'::text[]) t
+            WHERE r.rolname ~ '^commissary_(worker|producer|reporter|admin|discovery)$'
+            AND has_table_privilege(r.oid, 'commissary.' || t, 'SELECT, INSERT, UPDATE, DELETE')",
     ),
 ];
