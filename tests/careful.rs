@@ -21,6 +21,7 @@ use commissary::worker;
 use shop::Shop;
 use sqlx::PgPool;
 use support::TestDatabase;
+use uuid::Uuid;
 
 /// A purchase of so many pieces ends the process.
 const DEADLY: u32 = 7;
@@ -116,12 +117,15 @@ async fn a_worker_that_lives_is_not_taken_for_dead() {
 async fn careful(database: &TestDatabase) -> Engine {
     let mut settings = database.settings();
     settings.database.lock_timeout_ms = 200;
-    let pool = connect(&settings.database, Role::Worker, 3).await.expect("connects");
-    Engine::new(pool, settings).carefully()
+    let pool = connect(&settings.database, Role::Worker, 4).await.expect("connects");
+    Engine::new(pool, settings).carefully(Uuid::new_v4())
 }
 
-async fn charged(pool: &PgPool, shop: &Shop) -> i64 {
-    shop.number(pool, "SELECT sum(attempts)::bigint FROM commissary.jobs WHERE business_id = $1").await
+/// Attempts that are charged, and those that are begun.
+async fn charged_and_begun(pool: &PgPool, shop: &Shop) -> (i64, i64) {
+    let charged = "SELECT sum(attempts)::bigint FROM commissary.jobs WHERE business_id = $1";
+    let begun = "SELECT count(*) FROM commissary.begun_attempts WHERE business_id = $1";
+    (shop.number(pool, charged).await, shop.number(pool, begun).await)
 }
 
 /// An operating fault burns no attempt, and a panic burns one, as without care.
@@ -142,16 +146,21 @@ async fn care_charges_no_attempt_that_was_survived() {
     // The result cannot be stored for longer than the locks wait.
     let mut held = pool.begin().await.expect("begins");
     sqlx::raw_sql("LOCK TABLE commissary.job_results IN SHARE MODE").execute(&mut *held).await.expect("held up");
-    assert!(engine.process(business, 500).await.is_err());
-    assert_eq!(charged(pool, &shop).await, 1, "begun, and not taken back yet");
-    assert!(engine.process(business, 500).await.is_err());
-    assert_eq!(charged(pool, &shop).await, 1, "begun once");
+    let storing = {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.process(business, 500).await })
+    };
+    while charged_and_begun(pool, &shop).await != (0, 1) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(storing.await.expect("it does not panic").is_err());
+    assert_eq!(charged_and_begun(pool, &shop).await, (0, 0), "survived");
     held.rollback().await.expect("free again");
 
     assert_eq!(engine.serve(business).await, Served::Batch { jobs: 1, has_more: true });
     assert_eq!(attempts(pool, &shop, "first").await, 1);
     assert_eq!(engine.serve(business).await, Served::Batch { jobs: 1, has_more: true });
-    assert_eq!(charged(pool, &shop).await, 1, "the panic");
+    assert_eq!(charged_and_begun(pool, &shop).await, (1, 0), "the panic");
     PANICS.store(false, Ordering::Relaxed);
     let now = "UPDATE commissary.jobs SET run_at = now() WHERE business_id = $1";
     sqlx::query(now).bind(shop.business).execute(pool).await.expect("its time comes");
@@ -160,33 +169,33 @@ async fn care_charges_no_attempt_that_was_survived() {
     assert_eq!(engine.serve(business).await, Served::Batch { jobs: 0, has_more: false });
 }
 
-/// While a careful worker is at a job's last attempt, nobody gives the job up.
+/// Only attempts of workers that died are lost: those of one that lives, or ended in order, count for nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_last_attempt_that_is_being_made_is_left_alone() {
+async fn attempts_are_lost_with_dead_workers_only() {
     let database = support::database().await;
     let pool = database.pool();
     let shop = Shop::open(pool, 1_000, 100).await;
-    shop.enqueue(pool, "purchase", "last", &shop.purchase(1)).await;
-    // As a careful worker between its two commits: all attempts are charged, and its session holds the last one's lock.
-    let mut at_it = pool.acquire().await.expect("a connection");
-    let begin = "UPDATE commissary.jobs j SET attempts = 5, last_error = 'the worker''s process died at this attempt'
-        WHERE j.business_id = $1 RETURNING pg_try_advisory_lock(hashtextextended('commissary attempt ' || j.job_id::text, 0))";
-    assert!(sqlx::query_scalar::<_, bool>(begin).bind(shop.business).fetch_one(&mut *at_it).await.expect("begun"));
-    let other = connect(&database.settings().database, Role::Worker, 2).await.expect("connects");
-    let other = Engine::new(other, database.settings());
-    assert_eq!(other.serve(BusinessId(shop.business)).await, Served::Taken);
-    assert!(shop.result(pool, "last").await.is_none());
-    // It dies.
-    drop(at_it.detach());
-    let mut served = Served::Taken;
-    for _ in 0..1_000 {
-        served = other.serve(BusinessId(shop.business)).await;
-        if served != Served::Taken {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    let business = BusinessId(shop.business);
+    let begin =
+        "WITH w AS (INSERT INTO commissary.workers (worker_id, died_at) SELECT gen_random_uuid(), $3::timestamptz
+            FROM generate_series(1, 5) RETURNING worker_id),
+        b AS (INSERT INTO commissary.begun_attempts (business_id, job_id, worker_id)
+            SELECT j.business_id, j.job_id, w.worker_id FROM commissary.jobs j, w
+            WHERE j.business_id = $1 AND j.idempotency_key = $2)
+        SELECT count(*) FROM w";
+    let engine = careful(&database).await;
+    for (key, died_at, status, attempted) in
+        [("alive", None, "completed", 1), ("dead", Some(chrono::Utc::now()), "failed", 5)]
+    {
+        shop.enqueue(pool, "purchase", key, &shop.purchase(1)).await;
+        let begun = sqlx::query(begin).bind(shop.business).bind(key).bind(died_at);
+        begun.execute(pool).await.expect("five attempts are begun");
+        assert_eq!(engine.serve(business).await, Served::Batch { jobs: 1, has_more: true });
+        assert_eq!(shop.result(pool, key).await.expect("a result").0, status, "{key}");
+        assert_eq!(attempts(pool, &shop, key).await, attempted, "{key}");
     }
-    assert_eq!(served, Served::Batch { jobs: 1, has_more: true });
-    assert_eq!(shop.result(pool, "last").await.expect("given up").0, "failed");
-    assert_eq!(attempts(pool, &shop, "last").await, 5);
+    // What was begun of jobs that are gone is forgotten with the next.
+    shop.enqueue(pool, "purchase", "next", &shop.purchase(1)).await;
+    engine.serve(business).await;
+    assert_eq!(charged_and_begun(pool, &shop).await, (0, 0));
 }

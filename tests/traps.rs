@@ -157,6 +157,35 @@ async fn an_edit_of_locked_and_unlocked_rows_is_met_as_a_whole() {
     assert_eq!(shop.number(pool, given).await, 1 + 2 + 3);
 }
 
+/// So is one that deletes a row for which the batch waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_that_deletes_a_locked_row_is_met_as_a_whole() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = Shop::open(pool, 1_000, 100).await;
+    shop.subsidise(pool, 50).await;
+    let engine = engine(&database).await;
+    shop.enqueue(pool, "purchase", "first", &shop.purchase(1)).await;
+    engine.serve(BusinessId(shop.business)).await;
+    let add = "INSERT INTO commissary.products (business_id, product_id, name, price, tax_rate, stock)
+        VALUES ($1, gen_random_uuid(), 'Other', 10, 7, 0) RETURNING product_id";
+    let other: Uuid = sqlx::query_scalar(add).bind(shop.business).fetch_one(pool).await.expect("a product more");
+    shop.enqueue(pool, "purchase", "of what stays", &shop.purchase(1)).await;
+    shop.enqueue(pool, "purchase", "of what goes", &Shop { product: other, ..shop }.purchase(1)).await;
+    let mut editing = pool.begin().await.expect("begins");
+    let delete = "DELETE FROM commissary.products WHERE business_id = $1 AND product_id = $2";
+    sqlx::query(delete).bind(shop.business).bind(other).execute(&mut *editing).await.expect("it has no facts");
+    let serving = tokio::spawn(async move { engine.serve(BusinessId(shop.business)).await });
+    until_one_waits(pool).await;
+    let more = "UPDATE commissary.subsidy_programs SET value = value + 10 WHERE business_id = $1";
+    sqlx::query(more).bind(shop.business).execute(&mut *editing).await.expect("the program is changed");
+    editing.commit().await.expect("committed");
+    serving.await.expect("served");
+    let given = "SELECT sum(subsidy)::bigint FROM commissary.orders WHERE business_id = $1";
+    assert_eq!(shop.number(pool, given).await, 1 + 2);
+    assert_eq!(shop.result(pool, "of what goes").await.expect("a result").0, "rejected");
+}
+
 /// The lock order holds for a month's first batch as well, which has to open the period before it can lock the rest.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_waits_for_a_customer_holds_no_product() {

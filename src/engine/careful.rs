@@ -1,183 +1,167 @@
 //! Careful: how a worker works that starts after another one's process died.
 //!
 //! A job that ends its worker's process (abort, stack overflow, out of memory) leaves no trace: its batch is rolled back, and the
-//! next worker meets it again. So the first jobs of every business, as many as were perhaps in a batch, are run one by one:
-//! the attempt is charged in a commit of its own, and taken back by the transaction of the work. A job whose last attempt was
-//! charged so and never taken back is given up, by whichever worker meets it.
+//! next worker meets it again. So the first jobs of every business, as many as were perhaps in a batch, are run one by one. While
+//! the work's transaction has the turn and the job, a second session commits that the attempt is begun; the work's own commit
+//! removes that. What stands there from a worker that died is a lost attempt, and counts like one that was charged: without
+//! another left the job is given up. Of a worker that lives, or ended in order, it counts for nothing.
 //!
-//! What could interleave: between the two commits the turn is free. Another worker may do the job meanwhile: its result then
-//! shows one attempt too many. Nobody gives it up meanwhile: the session that begins an attempt holds the attempt's lock
-//! until the second commit, or until it dies.
+//! A process that dies of one job dies in the midst of others. Those of batches leave no trace, and those begun carefully lose an
+//! attempt once: from then on they are suspects, and a suspect is run while no other careful attempt of the process is.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use sqlx::{PgConnection, Postgres, Transaction};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use uuid::Uuid;
 
 use super::Engine;
-use super::process::{Batch, BatchFault};
+use super::process::Batch;
 use super::store::{self, Endings};
-use crate::db::{DbError, begin_tenant_on};
-use crate::domain::snapshot::Moment;
+use crate::db::{DbError, begin_tenant};
 use crate::ids::{BusinessId, JobId};
-use crate::queue::{self, ClaimedJob, Finished, Lost, Status, Turn};
+use crate::queue::{self, Claim, Finished, Status};
 
 /// How far a careful worker is with each business.
 #[derive(Debug)]
 pub(super) struct Care {
+    /// The worker, as the database knows it.
+    worker: Uuid,
     /// Jobs of each business that are run one by one.
     first: u32,
-    businesses: Mutex<HashMap<BusinessId, Progress>>,
+    /// How many of them are left.
+    left: Mutex<HashMap<BusinessId, u32>>,
+    /// Held shared by attempts at jobs that are not suspected.
+    alone: RwLock<()>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Progress {
-    left: u32,
-    /// The job whose attempt is charged and not yet taken back.
-    begun: Option<JobId>,
+/// What a job's attempt begins with.
+pub(super) enum Begun<'a> {
+    /// It is begun.
+    Attempt(Alone<'a>),
+    /// There is none left, for so many were lost.
+    Lost(u32),
+}
+
+/// Who else may be at work meanwhile; held until the attempt's end.
+#[expect(dead_code, reason = "guards are held, not read")]
+pub(super) enum Alone<'a> {
+    /// All but suspects.
+    Shared(RwLockReadGuard<'a, ()>),
+    /// Nobody.
+    Suspect(RwLockWriteGuard<'a, ()>),
 }
 
 impl Care {
-    pub(super) fn new(first: u32) -> Self {
-        Self { first, businesses: Mutex::default() }
+    pub(super) fn new(worker: Uuid, first: u32) -> Self {
+        Self { worker, first, left: Mutex::default(), alone: RwLock::default() }
     }
 
-    fn of(&self, business: BusinessId) -> Progress {
-        self.locked().get(&business).copied().unwrap_or(Progress { left: self.first, begun: None })
+    /// Whether the business's next job is to be run alone.
+    pub(super) fn is_near(&self, business: BusinessId) -> bool {
+        // A map of numbers is whole after every operation on it, so a panic elsewhere spoils nothing.
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.get(&business).is_none_or(|left| *left > 0)
     }
 
-    fn set(&self, business: BusinessId, progress: Progress) {
-        self.locked().insert(business, progress);
+    fn passed(&self, business: BusinessId, jobs: u32) {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = left.entry(business).or_insert(self.first);
+        *left = left.saturating_sub(jobs);
     }
 
-    /// After so many jobs.
-    fn passed(&self, business: BusinessId, jobs: usize) {
-        let left = self.of(business).left.saturating_sub(u32::try_from(jobs).unwrap_or(u32::MAX));
-        self.set(business, Progress { left, begun: None });
-    }
-
-    /// A map of plain values is whole after every operation on it, so a panic elsewhere spoils nothing.
-    fn locked(&self) -> MutexGuard<'_, HashMap<BusinessId, Progress>> {
-        self.businesses.lock().unwrap_or_else(PoisonError::into_inner)
+    /// In the transaction of the work: its jobs were survived.
+    ///
+    /// # Errors
+    /// [`DbError`] of a statement.
+    pub(super) async fn end_attempts(
+        &self,
+        connection: &mut PgConnection,
+        business: BusinessId,
+        claimed: &[(JobId, u32)],
+    ) -> Result<(), DbError> {
+        for (job, _) in claimed {
+            queue::end_attempt(&mut *connection, business, *job, self.worker).await?;
+        }
+        Ok(())
     }
 }
 
 impl Engine {
-    /// Whether the business's next job is to be run alone.
-    pub(super) fn is_careful(&self, business: BusinessId) -> bool {
-        self.care.as_ref().is_some_and(|care| care.of(business).left > 0)
-    }
-
-    /// The next job, alone, its attempt charged before the work.
-    pub(super) async fn process_carefully(&self, business: BusinessId) -> Result<Batch, BatchFault> {
-        let mut claimed = Vec::new();
-        let attempted = async {
-            let mut hand = self.hands.take().await?;
-            let connection = &mut *hand.connection;
-            let batch = match self.begin(connection, business).await? {
-                Some(ended) => ended,
-                None => self.attempt(connection, business, 1, &mut claimed).await?,
-            };
-            sqlx::raw_sql("SELECT pg_advisory_unlock_all()").execute(connection).await?;
-            self.hands.put_back(hand, batch.stored).await;
-            self.attempted(business, batch.claimed);
-            Ok(Batch { has_more: batch.has_more || batch.claimed > 0, ..batch })
-        };
-        attempted.await.map_err(|error| BatchFault { error, claimed })
-    }
-
-    /// Charges the next job's attempt; the batch that this is instead, if there is no job or it is another worker's.
-    async fn begin(&self, connection: &mut PgConnection, business: BusinessId) -> Result<Option<Batch>, DbError> {
-        let Some(care) = &self.care else { return Ok(None) };
-        let mut tx = begin_tenant_on(connection, business).await?;
-        let (beside, clock) = (self.asides.ids(), self.settings.now);
-        let Some(claim) = queue::claim(&mut tx, business, 1, &beside, clock).await? else {
-            tx.rollback().await?;
-            return Ok(Some(Batch::default()));
-        };
-        let Some(job) = claim.jobs.first() else {
-            // Whatever it was, it is not here.
-            care.passed(business, usize::MAX);
-            tx.commit().await?;
-            return Ok(Some(Batch { had_turn: true, ..Batch::default() }));
-        };
-        let progress = care.of(business);
-        let again = progress.begun == Some(job.job_id);
-        // A control job is this program's own work in the database, not a caller's data.
-        if job.kind.is_control() || (job.attempts >= self.settings.worker.attempts_max && !again) {
-            tx.rollback().await?;
-            return Ok(None);
-        }
-        if !queue::begin_attempt(&mut tx, business, job.job_id, again).await? {
-            tx.rollback().await?;
-            return Ok(Some(Batch::default()));
-        }
-        let begun = Some(job.job_id);
-        tx.commit().await?;
-        care.set(business, Progress { begun, ..progress });
-        Ok(None)
-    }
-
-    /// After a turn's end that left so many jobs behind.
-    pub(super) fn attempted(&self, business: BusinessId, jobs: usize) {
-        if let Some(care) = self.care.as_ref().filter(|_| jobs > 0) {
-            care.passed(business, jobs);
-        }
-    }
-
-    /// Takes back what [`Engine::begin`] charged, in the transaction of the work, if the job is among these; says which it was.
-    pub(super) async fn take_back(
+    /// Begins the attempt at the one job of a claim: waits until it may be run, and leaves the trace of it.
+    pub(super) async fn begin_attempt<'a>(
         &self,
-        connection: &mut PgConnection,
-        business: BusinessId,
-        mut jobs: impl Iterator<Item = (JobId, u32)>,
-    ) -> Result<Option<JobId>, DbError> {
-        let begun = self.care.as_ref().and_then(|care| care.of(business).begun);
-        let taken_back = begun.filter(|begun| jobs.any(|(job, attempts)| job == *begun && attempts > 0));
-        if let Some(job) = taken_back {
-            queue::take_back_attempts(connection, business, &[job]).await?;
+        turn: &mut PgConnection,
+        care: &'a Care,
+        claim: &Claim,
+    ) -> Result<Begun<'a>, DbError> {
+        let (business, job) = (claim.turn.business, &claim.jobs[0]);
+        let lost = queue::lost_attempts(turn, business, job.job_id).await?;
+        if lost > 0 && job.attempts + lost >= self.settings.worker.attempts_max {
+            return Ok(Begun::Lost(lost));
         }
-        Ok(taken_back)
+        let alone =
+            if lost > 0 { Alone::Suspect(care.alone.write().await) } else { Alone::Shared(care.alone.read().await) };
+        let mut beside = begin_tenant(&self.pool, business).await?;
+        queue::begin_attempt(&mut beside, business, job.job_id, care.worker).await?;
+        beside.commit().await?;
+        Ok(Begun::Attempt(alone))
     }
 
-    /// Of jobs that have no attempt left: those that were lost with their worker, or none if another worker is at one.
-    pub(super) async fn lost(
+    /// After an attempt that the process survived.
+    pub(super) async fn survived(
         &self,
-        connection: &mut PgConnection,
+        care: &Care,
         business: BusinessId,
-        jobs: &[ClaimedJob],
-    ) -> Result<Lost, DbError> {
-        let spent = jobs.iter().filter(|job| job.attempts >= self.settings.worker.attempts_max);
-        let spent: Vec<Uuid> = spent.map(|job| job.job_id.0).collect();
-        if spent.is_empty() {
-            Ok(Lost::Jobs(Vec::new()))
-        } else {
-            queue::lost_attempts(connection, business, &spent).await
+        attempted: &mut Result<Batch, DbError>,
+        claimed: &[(JobId, u32)],
+    ) {
+        match attempted {
+            // With an empty queue nothing is near: whatever it was, it is not here.
+            Ok(batch) if batch.had_turn && batch.claimed == 0 => care.passed(business, u32::MAX),
+            Ok(batch) => {
+                care.passed(business, u32::try_from(batch.claimed).unwrap_or(u32::MAX));
+                batch.has_more |= batch.claimed > 0;
+            }
+            Err(_) => {
+                let ended = async {
+                    let mut tx = begin_tenant(&self.pool, business).await?;
+                    care.end_attempts(&mut tx, business, claimed).await?;
+                    Ok::<_, DbError>(tx.commit().await?)
+                };
+                if let Err(error) = ended.await {
+                    tracing::debug!(%business, %error, "an attempt counts as lost if this worker dies before it is made again");
+                }
+            }
         }
     }
 
-    /// Gives up the jobs of a turn that were lost with their worker at their last attempt.
+    /// Gives up the one job of a claim, with so many attempts that were lost with their workers.
     pub(super) async fn give_up(
         &self,
         mut tx: Transaction<'_, Postgres>,
-        turn: &Turn,
-        jobs: &[JobId],
-        moment: Moment,
+        claim: &Claim,
+        lost: u32,
     ) -> Result<Batch, DbError> {
-        let error = "the worker's process died at every attempt that was made alone, the last one included";
-        let result = |job: &JobId| {
-            tracing::error!(business = %turn.business, job_id = %job, "a job is given up: {error}");
-            let outcome = queue::failed_outcome(error);
-            Finished { job_id: *job, status: Status::Failed, reason: None, outcome }
-        };
-        let results: Vec<Finished> = jobs.iter().map(result).collect();
-        // What stands there counts the last attempt already; the result counts it itself.
-        queue::take_back_attempts(&mut tx, turn.business, jobs).await?;
-        let simulated = self.settings.now.is_some();
-        let endings = Endings { results: &results, dropped: &[], decided_at: moment.now, simulated };
-        store::end(&mut tx, turn, &endings).await?;
+        let (business, job) = (claim.turn.business, &claim.jobs[0]);
+        let keys = [job.idempotency_key.clone()];
+        let is_answered = !queue::finished_keys(&mut tx, business, &keys).await?.is_empty();
+        let (mut results, mut dropped) = (Vec::new(), Vec::new());
+        if is_answered {
+            dropped.push(job.job_id);
+        } else {
+            let error = format!("the worker's process died {lost} times while it ran this job alone");
+            tracing::error!(%business, job_id = %job.job_id, "a job is given up: {error}");
+            queue::count_lost_attempts(&mut tx, business, job.job_id, lost).await?;
+            let outcome = queue::failed_outcome(&error);
+            results.push(Finished { job_id: job.job_id, status: Status::Failed, reason: None, outcome });
+        }
+        let (decided_at, simulated) = (claim.moment.now, self.settings.now.is_some());
+        let endings = Endings { results: &results, dropped: &dropped, decided_at, simulated };
+        store::end(&mut tx, &claim.turn, &endings).await?;
         tx.commit().await?;
-        Ok(Batch { had_turn: true, claimed: jobs.len(), finished: jobs.len(), has_more: true, ..Batch::default() })
+        let (finished, dropped) = (results.len(), dropped.len());
+        Ok(Batch { had_turn: true, claimed: 1, finished, dropped, has_more: true, ..Batch::default() })
     }
 }

@@ -106,7 +106,7 @@ pub(super) async fn lock(
         let may_have_waited = took_long && !std::mem::replace(&mut holds_all, true);
         let (customers, products) = (locked.customers.unwrap_or_default(), locked.products.unwrap_or_default());
         let are_settled = customers.iter().all(|row| row.is_settled) && products.iter().all(|row| row.is_settled);
-        if may_have_waited || !are_settled {
+        if may_have_waited || locked.has_lost_rows || !are_settled {
             continue;
         }
         if locked.local.date() != moment.local.date() {

@@ -27,6 +27,7 @@ mod store;
 use std::sync::Arc;
 
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use crate::config::Settings;
 use crate::domain::decide::{self, Job};
@@ -62,9 +63,10 @@ impl Engine {
     }
 
     /// The same engine, careful with the first jobs of every business: after a worker's process died, perhaps of one of them.
+    /// `worker` is what the database knows this one as.
     #[must_use]
-    pub fn carefully(self) -> Self {
-        let care = careful::Care::new(self.settings.worker.batch_size_max);
+    pub fn carefully(self, worker: Uuid) -> Self {
+        let care = careful::Care::new(worker, self.settings.worker.batch_size_max);
         Self { care: Some(Arc::new(care)), ..self }
     }
 

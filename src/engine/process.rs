@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Engine;
+use super::careful::{Begun, Care};
 use super::hands::Stored;
 use super::load::{self, Loaded};
 use super::moment::moment;
@@ -18,7 +19,7 @@ use crate::domain::outcome::Decision;
 use crate::domain::request;
 use crate::domain::snapshot::Snapshot;
 use crate::ids::{BusinessId, JobId, MovementId, OrderId, RefundId, SubsidyEntryId};
-use crate::queue::{self, Claim, ClaimedJob, Failure, Finished, Lost, Status, Turn};
+use crate::queue::{self, Claim, ClaimedJob, Failure, Finished, Status, Turn};
 
 /// What a committed batch did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,24 +63,28 @@ impl Engine {
     /// [`BatchFault`] if the transaction could not be committed. After a lost connection at COMMIT it may have been: then
     /// the jobs are gone and their results are there, and running it again does nothing twice.
     pub async fn process(&self, business: BusinessId, limit: u32) -> Result<Batch, BatchFault> {
-        if self.is_careful(business) {
-            return self.process_carefully(business).await;
-        }
+        let careful = self.care.as_deref().filter(|care| care.is_near(business));
+        let limit = if careful.is_some() { 1 } else { limit };
         let mut claimed = Vec::new();
         let attempted = async {
             let mut hand = self.hands.take().await?;
-            let batch = self.attempt(&mut hand.connection, business, limit, &mut claimed).await?;
+            let batch = self.attempt(&mut hand.connection, business, limit, careful, &mut claimed).await?;
             self.hands.put_back(hand, batch.stored).await;
             Ok(batch)
         };
-        attempted.await.map_err(|error| BatchFault { error, claimed })
+        let mut attempted = attempted.await;
+        if let Some(care) = careful {
+            self.survived(care, business, &mut attempted, &claimed).await;
+        }
+        attempted.map_err(|error| BatchFault { error, claimed })
     }
 
-    pub(super) async fn attempt(
+    async fn attempt(
         &self,
         connection: &mut PgConnection,
         business: BusinessId,
         limit: u32,
+        careful: Option<&Care>,
         claimed: &mut Vec<(JobId, u32)>,
     ) -> Result<Batch, DbError> {
         let mut tx = begin_tenant_on(connection, business).await?;
@@ -95,11 +100,6 @@ impl Engine {
         let together = jobs.iter().take_while(|job| !job.kind.is_control()).count();
         let has_more = jobs.len() > together.max(1);
         jobs.truncate(together.max(1));
-        if let Some(begun) =
-            self.take_back(&mut tx, business, jobs.iter().map(|job| (job.job_id, job.attempts))).await?
-        {
-            jobs.iter_mut().filter(|job| job.job_id == begun).for_each(|job| job.attempts -= 1);
-        }
         claimed.extend(jobs.iter().map(|job| (job.job_id, job.attempts)));
         if jobs.is_empty() {
             if claim.promoted > 0 {
@@ -109,20 +109,20 @@ impl Engine {
             }
             return Ok(Batch { had_turn: true, ..Batch::default() });
         }
-        match self.lost(&mut tx, business, jobs).await? {
-            Lost::InProgress => {
-                tx.rollback().await?;
-                return Ok(Batch::default());
-            }
-            Lost::Jobs(lost) if !lost.is_empty() => return self.give_up(tx, &claim.turn, &lost, claim.moment).await,
-            Lost::Jobs(_) => {}
-        }
         if let [job] = jobs.as_slice()
             && job.kind.is_control()
         {
             return self.control(tx, &claim.turn, job, claim.moment).await;
         }
-        let requests: Vec<Job> = jobs.iter().map(|job| parsed(job, &claim.turn)).collect();
+        // While this job is suspected, no other of this process is at work carefully until the end of this.
+        let _alone = match careful {
+            Some(care) => match self.begin_attempt(&mut tx, care, &claim).await? {
+                Begun::Attempt(alone) => Some(alone),
+                Begun::Lost(lost) => return self.give_up(tx, &claim, lost).await,
+            },
+            None => None,
+        };
+        let requests: Vec<Job> = claim.jobs.iter().map(|job| parsed(job, &claim.turn)).collect();
         let loaded = load::load(&mut tx, &claim, &requests, clock).await?;
         let Claim { turn, jobs, .. } = claim;
         let moment = loaded.snapshot.moment.now;
@@ -133,6 +133,9 @@ impl Engine {
         let storing = Instant::now();
         store::store(&mut tx, &turn, &written, &endings).await?;
         let stored = Stored { rows: results.len() + written.lines(), took: storing.elapsed() };
+        if let Some(care) = careful {
+            care.end_attempts(&mut tx, business, claimed).await?;
+        }
         let batch = Batch {
             had_turn: true,
             claimed: claimed.len(),

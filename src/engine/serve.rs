@@ -86,13 +86,11 @@ impl Engine {
         let mut tx = begin_tenant(&self.pool, business).await?;
         // The turn, without a job of its.
         let Some(claim) = queue::claim(&mut tx, business, 0, &[], self.settings.now).await? else { return Ok(false) };
-        self.take_back(&mut tx, business, std::iter::once((failure.job_id, u32::MAX))).await?;
         let (results, failures) = self.split(vec![Decided::Failed(failure)]);
         self.charge(&mut tx, business, &failures).await?;
         let (decided_at, simulated) = (claim.moment.now, self.settings.now.is_some());
         store::end(&mut tx, &claim.turn, &Endings { results: &results, dropped: &[], decided_at, simulated }).await?;
         tx.commit().await?;
-        self.attempted(business, 1);
         Ok(true)
     }
 }

@@ -60,63 +60,57 @@ pub async fn charge_attempts(
     expect_rows("charge_attempts", charged.execute(connection).await?, ids.len())
 }
 
-/// What stands as the last error of a job whose attempt is charged before its work.
-const BEGUN: &str = "the worker's process died at this attempt";
-
-/// Charges a job an attempt before its work (`again`: it is charged already), so that a process that dies of it leaves a trace.
-/// The attempt's lock stays with the session; false if another session is at this attempt.
+/// How many attempts at a job were lost with their workers.
 ///
 /// # Errors
-/// [`DbError`] if the statement fails or the job is gone.
+/// [`DbError`] of the statement.
+pub async fn lost_attempts(connection: &mut PgConnection, business: BusinessId, job: JobId) -> Result<u32, DbError> {
+    let lost = sqlx::query_file_scalar!("src/queue/sql/lost_attempts.sql", business.0, job.0);
+    Ok(u32::try_from(lost.fetch_one(connection).await?).unwrap_or_default())
+}
+
+/// Leaves a trace of an attempt, should the worker die of it: to be committed before the work, while the business's turn is held
+/// by another session.
+///
+/// # Errors
+/// [`DbError`] of the statement.
 pub async fn begin_attempt(
     connection: &mut PgConnection,
     business: BusinessId,
     job: JobId,
-    again: bool,
-) -> Result<bool, DbError> {
-    let charged = i32::from(!again);
-    let begin = sqlx::query_file_scalar!("src/queue/sql/begin_attempt.sql", business.0, job.0, charged, BEGUN);
-    Ok(begin.fetch_one(connection).await?)
-}
-
-/// Takes back what [`begin_attempt`] charged: in the transaction of the work.
-///
-/// # Errors
-/// [`DbError`] if the statement fails or a job is gone or has no attempt.
-pub async fn take_back_attempts(
-    connection: &mut PgConnection,
-    business: BusinessId,
-    jobs: &[JobId],
+    worker: Uuid,
 ) -> Result<(), DbError> {
-    let ids: Vec<Uuid> = jobs.iter().map(|job| job.0).collect();
-    let taken_back = sqlx::query_file!("src/queue/sql/take_back_attempts.sql", business.0, &ids);
-    expect_rows("take_back_attempts", taken_back.execute(connection).await?, ids.len())
+    sqlx::query_file!("src/queue/sql/begin_attempt.sql", business.0, job.0, worker).execute(connection).await?;
+    Ok(())
 }
 
-/// Jobs whose attempts were all begun, or charged, and the last one never ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lost {
-    /// Another worker is at the last attempt of one of them.
-    InProgress,
-    /// Those whose worker died; perhaps none.
-    Jobs(Vec<JobId>),
-}
-
-/// Which of these jobs, which have no attempt left, were lost with their worker.
+/// Removes what [`begin_attempt`] left: the worker survived.
 ///
 /// # Errors
 /// [`DbError`] of the statement.
-pub async fn lost_attempts(
+pub async fn end_attempt(
     connection: &mut PgConnection,
     business: BusinessId,
-    spent: &[Uuid],
-) -> Result<Lost, DbError> {
-    let lost = sqlx::query_file!("src/queue/sql/lost_attempts.sql", business.0, spent, BEGUN);
-    let lost = lost.fetch_all(connection).await?;
-    if lost.iter().any(|row| !row.is_over) {
-        return Ok(Lost::InProgress);
-    }
-    Ok(Lost::Jobs(lost.into_iter().map(|row| JobId(row.job_id)).collect()))
+    job: JobId,
+    worker: Uuid,
+) -> Result<(), DbError> {
+    sqlx::query_file!("src/queue/sql/end_attempt.sql", business.0, job.0, worker).execute(connection).await?;
+    Ok(())
+}
+
+/// Counts the lost attempts of a job that is given up, so that its result shows them.
+///
+/// # Errors
+/// [`DbError`] if the statement fails or the job is gone.
+pub async fn count_lost_attempts(
+    connection: &mut PgConnection,
+    business: BusinessId,
+    job: JobId,
+    lost: u32,
+) -> Result<(), DbError> {
+    let lost = i32::try_from(lost).unwrap_or(i32::MAX);
+    let counted = sqlx::query_file!("src/queue/sql/count_lost_attempts.sql", business.0, job.0, lost);
+    expect_rows("count_lost_attempts", counted.execute(connection).await?, 1)
 }
 
 /// The outcome of a job that is given up.

@@ -19,7 +19,9 @@ mod sink;
 
 pub use claim::{Claim, ClaimedJob, Turn, claim};
 pub use enqueue::{EnqueueState, Enqueued, JobRequest, enqueue, enqueue_array, enqueue_many};
-pub use fail::{Failure, Lost, begin_attempt, charge_attempts, failed_outcome, lost_attempts, take_back_attempts};
+pub use fail::{
+    Failure, begin_attempt, charge_attempts, count_lost_attempts, end_attempt, failed_outcome, lost_attempts,
+};
 pub use finish::{Finished, Status, finished_keys};
 pub use listen::{
     ARRIVALS_CHANNEL, JOBS_CHANNEL, RESULTS_CHANNEL, announce_results, decline_arrivals, listen_for_jobs,

@@ -34,8 +34,8 @@ use line::NextTurn;
 use schedules::Schedules;
 
 /// Connections besides one a batch and one a job that is worked on beside turns: the poll's, the listener's, the
-/// schedules', one for hints after a commit, and the one that stands for the worker's life.
-const EXTRA_CONNECTIONS: u32 = 5;
+/// schedules', one for hints after a commit, the one that stands for the worker's life, and one for attempts begun carefully.
+const EXTRA_CONNECTIONS: u32 = 6;
 
 /// Why a worker did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +78,7 @@ pub async fn run_deciding_by(settings: Settings, until_empty: bool, decide: Deci
     let pool = db::connect(&settings.database, Role::Worker, concurrency + ASIDES_MAX + EXTRA_CONNECTIONS).await?;
     db::check_worker_server(&pool, settings.development).await??;
     tracing::info!(concurrency, batch_size_max = settings.worker.batch_size_max, until_empty, "the worker starts");
-    let (life, is_after_a_death) = Life::begin(pool.clone()).await?;
+    let life = Life::begin(pool.clone()).await?;
 
     let schedules = if until_empty {
         schedules::look(&pool, settings.now).await;
@@ -93,11 +93,11 @@ pub async fn run_deciding_by(settings: Settings, until_empty: bool, decide: Deci
     let mut dispatching = tokio::spawn(dispatcher.run());
 
     let mut engine = Engine::new(pool.clone(), settings.clone()).deciding_by(decide);
-    if is_after_a_death {
+    if life.is_after_a_death {
         tracing::warn!(
             "a worker died of late without an orderly end: the first jobs of every business are run one by one"
         );
-        engine = engine.carefully();
+        engine = engine.carefully(life.worker);
     }
     let handler = Handler { engine: engine.clone(), ended };
     let died = Arc::new(AtomicBool::new(false));

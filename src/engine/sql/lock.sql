@@ -10,8 +10,8 @@
 -- and the pools that show them. The moment ($12, or the database's clock; on the wall of the zone $13) is read after the locks.
 --
 -- Under READ COMMITTED a lock gives a row's newest version, while all else is as it was when the statement began. So each
--- customer and product says whether it is that version which stood there then: if not, something was edited meanwhile, perhaps
--- together with what is not locked, and the statement is to be run again; as it is if it took long, perhaps waiting.
+-- customer and product says whether it is that version which stood there then, or is lost: if so, something was edited meanwhile,
+-- perhaps together with what is not locked, and the statement is to be run again; as it is if it took long, perhaps waiting.
 WITH period AS MATERIALIZED (
     -- If the month's is closed, the next open one.
     SELECT p.period_id FROM commissary.settlement_periods p
@@ -24,15 +24,15 @@ WITH period AS MATERIALIZED (
     SELECT c.customer_id, c.credit_limit, c.organization_id, c.office_id, c.team_id, c.is_active,
         l.seq, l.balance_after, l.created_at, c.version = s.version AS is_settled
     FROM period CROSS JOIN LATERAL unnest($3::uuid[]) u (customer_id) CROSS JOIN LATERAL (
-        SELECT c.*, c.xmin AS version FROM commissary.customers c
-        WHERE c.business_id = $1 AND c.customer_id = u.customer_id
-        FOR NO KEY UPDATE
-    ) c
-    CROSS JOIN LATERAL (
         SELECT s.xmin AS version FROM commissary.customers s
         WHERE s.business_id = $1 AND s.customer_id = u.customer_id
         OFFSET 0
     ) s
+    LEFT JOIN LATERAL (
+        SELECT c.*, c.xmin AS version FROM commissary.customers c
+        WHERE c.business_id = $1 AND c.customer_id = u.customer_id
+        FOR NO KEY UPDATE
+    ) c ON true
     LEFT JOIN LATERAL (
         SELECT l.seq, l.balance_after, l.created_at FROM commissary.credit_ledger l
         WHERE l.business_id = $1 AND l.customer_id = u.customer_id ORDER BY l.seq DESC LIMIT 1
@@ -67,24 +67,26 @@ WITH period AS MATERIALIZED (
 ), product AS MATERIALIZED (
     SELECT p.product_id, p.price, p.tax_rate, p.stock, p.outlet_id, p.is_active, p.version = s.version AS is_settled
     FROM unnest($9::uuid[]) u (product_id) CROSS JOIN LATERAL (
-        SELECT p.*, p.xmin AS version FROM commissary.products p
-        WHERE p.business_id = $1 AND p.product_id = u.product_id
-        FOR NO KEY UPDATE
-    ) p
-    CROSS JOIN LATERAL (
         SELECT s.xmin AS version FROM commissary.products s
         WHERE s.business_id = $1 AND s.product_id = u.product_id
         OFFSET 0
     ) s
+    LEFT JOIN LATERAL (
+        SELECT p.*, p.xmin AS version FROM commissary.products p
+        WHERE p.business_id = $1 AND p.product_id = u.product_id
+        FOR NO KEY UPDATE
+    ) p ON true
     WHERE EXISTS (SELECT FROM period) AND (SELECT count(*) FROM budget) >= 0
 ), clock AS MATERIALIZED (
     SELECT coalesce($12::timestamptz, clock_timestamp()) AS now WHERE (SELECT count(*) FROM product) >= 0
 )
 SELECT (SELECT p.period_id FROM period p) AS "period_id: PeriodId",
-    (SELECT array_agg(c) FROM customer c) AS "customers: Vec<CustomerRow>",
+    (SELECT array_agg(c) FROM customer c WHERE c.customer_id IS NOT NULL) AS "customers: Vec<CustomerRow>",
     (SELECT array_agg(p) FROM program p) AS "programs: Vec<ProgramRow>",
     (SELECT array_agg(k) FROM budget k) AS "budgets: Vec<BudgetRow>",
-    (SELECT array_agg(p) FROM product p) AS "products: Vec<ProductRow>",
+    (SELECT array_agg(p) FROM product p WHERE p.product_id IS NOT NULL) AS "products: Vec<ProductRow>",
+    EXISTS (SELECT FROM customer c WHERE c.customer_id IS NULL) OR EXISTS (SELECT FROM product p WHERE p.product_id IS NULL)
+        AS "has_lost_rows!",
     n.now AS "now!", n.now AT TIME ZONE $13::text AS "local!",
     ARRAY (
         SELECT o.outlet_id FROM commissary.outlets o WHERE o.business_id = $1 AND o.outlet_id = ANY ($10)

@@ -1,5 +1,10 @@
--- begin_attempt: charges a job $3 attempts before its work; $4 says so, should its worker not live to take that back. The attempt's
--- lock stays with this session; false if another one has it.
-UPDATE commissary.jobs j SET attempts = j.attempts + $3, last_error = $4
-WHERE j.business_id = $1 AND j.job_id = $2
-RETURNING pg_try_advisory_lock(hashtextextended('commissary attempt ' || j.job_id::text, 0)) AS "is_ours!"
+-- begin_attempt: worker $3 begins an attempt at the job; committed before the work, by another session than the work's. What was
+-- begun of jobs that are gone is forgotten: the business's turn is held, so nobody else is here.
+WITH forgotten AS (
+    DELETE FROM commissary.begun_attempts a
+    WHERE a.business_id = $1
+      AND NOT EXISTS (SELECT FROM commissary.jobs j WHERE j.business_id = $1 AND j.job_id = a.job_id)
+)
+INSERT INTO commissary.begun_attempts AS a (business_id, job_id, worker_id)
+SELECT b.business_id, $2, $3 FROM commissary.businesses b WHERE b.business_id = $1
+ON CONFLICT (business_id, job_id, worker_id) DO NOTHING
