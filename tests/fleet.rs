@@ -186,23 +186,25 @@ async fn hints_alone_bring_every_job_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_worker_loses_its_hints_to_another() {
-    const HOLDERS: &str = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    // A worker's life is an advisory lock too.
+    const HOLDER: &str = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND (classid::bigint << 32) | objid::bigint = commissary.arrivals_lock()";
     let database = support::database().await;
     let pool = database.pool();
     let shop = Shop::open(pool, 100, 100).await;
     let mut stopped = workers(&database, 1);
-    until(pool, HOLDERS, 1).await;
+    while sqlx::query_scalar::<_, i32>(HOLDER).fetch_optional(pool).await.expect(HOLDER).is_none() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let process = stopped[0].id().to_string();
     let send = |signal: &str| Command::new("kill").args([signal, &process]).status().expect("kill runs").success();
     assert!(send("-STOP"));
-    let holder = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    let before: i32 = sqlx::query_scalar(holder).fetch_one(pool).await.expect("a holder");
+    let before: i32 = sqlx::query_scalar(HOLDER).fetch_one(pool).await.expect("a holder");
     stopped.extend(workers(&database, 1));
     // The server forgets it after 15 s without a sign of life.
     let deadline = Instant::now() + Duration::from_secs(60);
-    while sqlx::query_scalar(holder).fetch_optional(pool).await.expect(holder).is_none_or(|now: i32| now == before) {
+    while sqlx::query_scalar(HOLDER).fetch_optional(pool).await.expect(HOLDER).is_none_or(|now: i32| now == before) {
         assert!(Instant::now() < deadline, "the stopped worker still has the hints");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
