@@ -1,8 +1,11 @@
 //! `migrate`: once, twice, at once, and by whom.
 
+mod fixtures;
 mod support;
 
 use std::process::Output;
+
+use fixtures::{database_with_facts, with_ids};
 
 use sqlx::AssertSqlSafe;
 
@@ -84,4 +87,68 @@ async fn a_test_database_is_migrated_and_its_settings_reach_it() {
     let acting: String = sqlx::query_scalar("SELECT current_user::text").fetch_one(&pool).await.expect("it answers");
     assert_eq!(acting, "commissary_worker");
     assert!(database.url().contains("commissary_test_"));
+}
+
+/// The facts of the fixtures, as migration 0025 would meet them.
+const BEFORE_LINES_NAMED_THEIR_JOB: &str = "
+    ALTER TABLE commissary.order_items DROP COLUMN job_id;
+    ALTER TABLE commissary.refund_items DROP COLUMN job_id;
+    DROP FUNCTION commissary.schema_version();
+    DELETE FROM public._sqlx_migrations WHERE version = 25";
+/// A worker that lives as long as this session.
+const LIVES: &str = "SELECT commissary.begin_life('@aa')";
+
+#[tokio::test]
+async fn lines_get_the_job_of_their_order_once_no_worker_lives() {
+    let database = database_with_facts().await;
+    let pool = database.pool();
+    sqlx::raw_sql(BEFORE_LINES_NAMED_THEIR_JOB).execute(pool).await.expect("a superuser may");
+    let mut worker = pool.acquire().await.expect("a session").detach();
+    sqlx::raw_sql(AssertSqlSafe(with_ids(LIVES))).execute(&mut worker).await.expect("its life begins");
+
+    let refused = database.commissary(&["migrate"]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    let message = stderr(&refused);
+    assert!(message.contains("workers of an earlier version are at work"), "{message}");
+    assert!(message.contains("Stop all workers, migrate again"), "{message}");
+
+    // It dies, unclean: its row stays, its lock does not.
+    sqlx::Connection::close(worker).await.expect("its session ends");
+    let migrated = database.commissary(&["migrate"]);
+    assert!(migrated.status.success(), "{}", stderr(&migrated));
+    let lines = "SELECT count(*) FROM commissary.order_items i JOIN commissary.orders o USING (business_id, order_id, job_id)
+        UNION ALL SELECT count(*) FROM commissary.order_items
+        UNION ALL SELECT count(*) FROM commissary.refund_items t JOIN commissary.refunds r USING (business_id, refund_id, job_id)
+        UNION ALL SELECT count(*) FROM commissary.refund_items";
+    let counts: Vec<i64> = sqlx::query_scalar(lines).fetch_all(pool).await.expect("readable");
+    let [lines, of_their_order, returned, of_their_refund] = *counts else { panic!("{counts:?}") };
+    assert!(lines > 0 && lines == of_their_order && returned > 0 && returned == of_their_refund, "{counts:?}");
+    let changed = sqlx::raw_sql("UPDATE commissary.order_items SET quantity = 9").execute(pool).await;
+    assert!(changed.is_err_and(|error| error.to_string().contains("append-only")), "lines are final again");
+}
+
+#[tokio::test]
+async fn a_worker_refuses_a_schema_of_another_version() {
+    let database = support::database().await;
+    for (change, expected) in [
+        (
+            "CREATE OR REPLACE FUNCTION commissary.schema_version() RETURNS integer LANGUAGE sql RETURN 24",
+            "at migration 24",
+        ),
+        (
+            "CREATE OR REPLACE FUNCTION commissary.schema_version() RETURNS integer LANGUAGE sql RETURN 9999",
+            "at migration 9999",
+        ),
+        ("DROP FUNCTION commissary.schema_version()", "not there or old"),
+        ("DROP SCHEMA commissary CASCADE", "not there or old"),
+    ] {
+        sqlx::raw_sql(change).execute(database.pool()).await.expect(change);
+        let refused = database.commissary(&["worker", "--until-empty"]);
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        let message = stderr(&refused);
+        assert!(
+            message.contains("the worker does not start: the schema is") && message.contains(expected),
+            "{message}"
+        );
+    }
 }

@@ -210,7 +210,7 @@ async function write(run, job, facts, order) {
     format(subsidy.amount), format(order.payable), now, customer.organization_id, customer.office_id, customer.team_id,
     period, job.job_id, job.idempotency_key)
   await run('insert_items', business, order.id, column('product_id'), column('quantity'), money('price'),
-    column('tax_rate'), money('total'))
+    column('tax_rate'), money('total'), job.job_id)
   const stock = await run('change_stock', business, [...order.stock.keys()], [...order.stock.values()])
   expectRows('change_stock', stock, order.stock.size)
   await run('insert_charge', business, payload.customer_id, facts.seq, format(order.payable), format(facts.balance),

@@ -107,6 +107,7 @@ pub const CHECKS: &[Check] = &[
         "a completed job has its facts"
     ),
     check!(Some(9), "facts_without_result", "src/audit/sql/facts_without_result.sql", "a fact is of a completed job"),
+    check!(Some(9), "job_of_lines", "src/audit/sql/job_of_lines.sql", "a line is of the job of its order or refund"),
     check!(Some(9), "decision_seq", "src/audit/sql/decision_seq.sql", "decisions are counted without a gap"),
     check!(
         Some(10),

@@ -1,13 +1,12 @@
 //! `migrate`: creates or updates the schema and the roles.
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::MigrateError;
+use sqlx::postgres::PgDatabaseError;
 use sqlx::{Connection, PgConnection};
 
 use super::Ended;
 use crate::config::Settings;
 use crate::db::{self, Role};
-
-static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// Applies what is missing. The login must be a superuser, or own the database with CREATEROLE and BYPASSRLS: under
 /// forced row level security a migration would silently see no rows (FAULTS 14).
@@ -35,9 +34,20 @@ pub async fn migrate(settings: &Settings) -> anyhow::Result<(i64, i64)> {
         login.name
     );
     let before = applied(&mut connection).await?;
-    MIGRATIONS.run(&mut connection).await?;
+    db::MIGRATIONS.run(&mut connection).await.map_err(told_once)?;
     let after = applied(&mut connection).await?;
     Ok((after - before, after))
+}
+
+/// What the database says of a migration that failed and what to do, without the three layers that repeat it.
+fn told_once(error: MigrateError) -> anyhow::Error {
+    if let MigrateError::ExecuteMigration(sqlx::Error::Database(fault), version) = &error
+        && let Some(fault) = fault.try_downcast_ref::<PgDatabaseError>()
+    {
+        let advice = fault.hint().map(|hint| format!(". {hint}")).unwrap_or_default();
+        return anyhow::anyhow!("migration {version}: {}{advice}", fault.message());
+    }
+    error.into()
 }
 
 async fn applied(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {

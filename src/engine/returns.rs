@@ -32,6 +32,7 @@ struct Items {
     order: Vec<Uuid>,
     quantity: Vec<i32>,
     total: Vec<Decimal>,
+    job: Vec<Uuid>,
 }
 
 #[derive(Default)]
@@ -69,7 +70,7 @@ impl Refunds {
         self.created_at.push(refund.entry.created_at);
         self.job.push(job.0);
         for item in &refund.items {
-            self.items.push(refund, item);
+            self.items.push(job, refund, item);
         }
         if let Some(reversal) = &refund.reversal {
             self.reversals.push(job, refund, reversal);
@@ -78,12 +79,13 @@ impl Refunds {
 }
 
 impl Items {
-    fn push(&mut self, refund: &Refund, item: &RefundItem) {
+    fn push(&mut self, job: JobId, refund: &Refund, item: &RefundItem) {
         self.refund.push(refund.refund_id.0);
         self.line_no.push(i32::try_from(item.line_no).expect("it is a line of an order"));
         self.order.push(refund.order.0);
         self.quantity.push(i32::try_from(item.quantity).expect("it is at most what was bought"));
         self.total.push(item.total.decimal());
+        self.job.push(job.0);
     }
 }
 
@@ -144,7 +146,8 @@ pub(super) async fn insert_refunds(
         &items.line_no,
         &items.order,
         &items.quantity,
-        &items.total
+        &items.total,
+        &items.job
     );
     expect_rows("insert_refund_items", insert.execute(connection).await?, items.refund.len())
 }

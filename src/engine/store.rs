@@ -57,6 +57,7 @@ struct Items {
     unit_price: Vec<Decimal>,
     tax_rate: Vec<Decimal>,
     line_total: Vec<Decimal>,
+    job: Vec<Uuid>,
 }
 
 #[derive(Default)]
@@ -156,7 +157,7 @@ impl Written {
         }
         for item in items {
             *self.stock.entry(item.product.0).or_default() -= i64::from(item.quantity);
-            self.items.push(order.order_id.0, &item);
+            self.items.push(job.job_id, order.order_id.0, &item);
         }
         self.orders.push(job, order, charge.created_at);
         self.entries.push(job.job_id, charge);
@@ -181,7 +182,7 @@ impl Orders {
 }
 
 impl Items {
-    fn push(&mut self, order: Uuid, item: &OrderItem) {
+    fn push(&mut self, job: JobId, order: Uuid, item: &OrderItem) {
         self.order.push(order);
         self.line_no.push(i32::try_from(item.line_no).expect("at most 500 lines"));
         self.product.push(item.product.0);
@@ -189,6 +190,7 @@ impl Items {
         self.unit_price.push(item.unit_price.decimal());
         self.tax_rate.push(item.tax_rate);
         self.line_total.push(item.line_total.decimal());
+        self.job.push(job.0);
     }
 }
 
@@ -356,6 +358,7 @@ async fn store_sets(
         &items.unit_price,
         &items.tax_rate,
         &items.line_total,
+        &items.job,
         &entries.customer,
         &entries.seq,
         &entries.kind as &[&str],

@@ -120,6 +120,15 @@ pub const PLANTS: &[Plant] = &[
         ],
     ),
     plant(
+        "lines of another job than their order's and refund's",
+        "UPDATE commissary.order_items SET job_id = '@a4' WHERE order_id = '@d3';
+         UPDATE commissary.refund_items SET job_id = '@a4'",
+        &[
+            ("job_of_lines", "order @d3 line 1: its job is @a4, that of the order @a3"),
+            ("job_of_lines", "refund @71 line 1: its job is @a4, that of the refund @a6"),
+        ],
+    ),
+    plant(
         "a counter ahead of the decisions",
         "UPDATE commissary.queues SET decision_seq = 13 WHERE business_id = '@a'",
         &[("decision_seq", "the queue counts 13 decisions, but the last result is 12")],

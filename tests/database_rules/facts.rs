@@ -47,24 +47,24 @@ pub const ORDERS: &[(&str, &str, &str)] = &[
 /// The other facts.
 pub const FACTS: &[Rule] = &[
     ("a second order of one id", "INSERT INTO commissary.orders (@order) SELECT @order FROM commissary.orders WHERE order_id = '@d3'", UNIQUE),
-    ("a line that is not quantity × price", "INSERT INTO commissary.order_items VALUES ('@a', '@d3', 2, '@b1', 2, 10, 0, 10)", CHECK),
-    ("a line of 0 pieces", "INSERT INTO commissary.order_items VALUES ('@a', '@d3', 2, '@b1', 0, 10, 0, 0)", CHECK),
-    ("line 0", "INSERT INTO commissary.order_items VALUES ('@a', '@d3', 0, '@b1', 1, 10, 0, 10)", CHECK),
-    ("a line of another business's product", "INSERT INTO commissary.order_items VALUES ('@a', '@d3', 2, '@b9', 1, 10, 0, 10)", FOREIGN_KEY),
-    ("a line of an unknown order", "INSERT INTO commissary.order_items VALUES ('@a', '@dd', 1, '@b1', 1, 10, 0, 10)", FOREIGN_KEY),
+    ("a line that is not quantity × price", "INSERT INTO commissary.order_items VALUES ('@a', '@d3', 2, '@b1', 2, 10, 0, 10, '@aa')", CHECK),
+    ("a line of 0 pieces", "INSERT INTO commissary.order_items VALUES ('@a', '@d3', 2, '@b1', 0, 10, 0, 0, '@aa')", CHECK),
+    ("line 0", "INSERT INTO commissary.order_items VALUES ('@a', '@d3', 0, '@b1', 1, 10, 0, 10, '@aa')", CHECK),
+    ("a line of another business's product", "INSERT INTO commissary.order_items VALUES ('@a', '@d3', 2, '@b9', 1, 10, 0, 10, '@aa')", FOREIGN_KEY),
+    ("a line of an unknown order", "INSERT INTO commissary.order_items VALUES ('@a', '@dd', 1, '@b1', 1, 10, 0, 10, '@aa')", FOREIGN_KEY),
     ("a refund that is not its parts", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d3', '@c2', 5, 1, 5, true, now(), '@51', '@aa')", CHECK),
     ("a refund of an unknown order", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@dd', '@c2', 5, 0, 5, true, now(), '@51', '@aa')", FOREIGN_KEY),
     ("a refund into a settled period", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d3', '@c2', 5, 0, 5, true, now(), '@53', '@aa')", RESTRICT),
-    ("a refunded line of another order", "INSERT INTO commissary.refund_items VALUES ('@a', '@71', 2, '@d3', 1, 1)", FOREIGN_KEY),
-    ("a refunded line that was not bought", "INSERT INTO commissary.refund_items VALUES ('@a', '@71', 2, '@d1', 1, 1)", FOREIGN_KEY),
+    ("a refunded line of another order", "INSERT INTO commissary.refund_items VALUES ('@a', '@71', 2, '@d3', 1, 1, '@aa')", FOREIGN_KEY),
+    ("a refunded line that was not bought", "INSERT INTO commissary.refund_items VALUES ('@a', '@71', 2, '@d1', 1, 1, '@aa')", FOREIGN_KEY),
     ("a refund of more than the order", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d3', '@c2', 10.01, 0, 10.01, true, now(), '@51', '@aa')", RESTRICT),
     ("a refund of more subsidy than was paid", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d1', '@c1', 11, 10.01, 0.99, true, now(), '@51', '@aa')", RESTRICT),
     ("a credit of more than was payable", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d1', '@c1', 11, 0.99, 10.01, true, now(), '@51', '@aa')", RESTRICT),
     ("a refund to another customer", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d3', '@c1', 5, 0, 5, true, now(), '@51', '@aa')", RESTRICT),
     ("a refund of more pieces than remain", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d1', '@c1', 20, 10, 10, true, now(), '@51', '@aa');
-        INSERT INTO commissary.refund_items VALUES ('@a', '@7f', 1, '@d1', 3, 20)", RESTRICT),
+        INSERT INTO commissary.refund_items VALUES ('@a', '@7f', 1, '@d1', 3, 20, '@aa')", RESTRICT),
     ("a line's refund of more than remains", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d1', '@c1', 20, 10, 10, true, now(), '@51', '@aa');
-        INSERT INTO commissary.refund_items VALUES ('@a', '@7f', 1, '@d1', 2, 20.01)", RESTRICT),
+        INSERT INTO commissary.refund_items VALUES ('@a', '@7f', 1, '@d1', 2, 20.01, '@aa')", RESTRICT),
     ("an entry of a refund of another order", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d1', '@c1', 2, 1, 1, true, now(), '@51', '@aa');
         INSERT INTO commissary.credit_ledger (business_id, customer_id, created_at, period_id, job_id, seq, kind, amount, balance_before,
             balance_after, credit_limit, order_id, refund_id) VALUES ('@a', '@c2', now(), '@51', '@aa', 3, 'refund', -1, 10, 9, 50, '@d3', '@7f')", FOREIGN_KEY),

@@ -124,7 +124,7 @@ async fn the_database_allows_the_edges_of_its_rules() {
         "DELETE FROM commissary.subsidy_programs WHERE program_id = '@91'",
         "UPDATE commissary.subsidy_budgets SET budget_used = total_budget",
         "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d1', '@c1', 20, 10, 10, true, now(), '@51', '@aa');
-         INSERT INTO commissary.refund_items VALUES ('@a', '@7f', 1, '@d1', 2, 20)",
+         INSERT INTO commissary.refund_items VALUES ('@a', '@7f', 1, '@d1', 2, 20, '@aa')",
         "INSERT INTO commissary.credit_ledger (business_id, customer_id, created_at, period_id, job_id, seq, kind, amount,
             balance_before, balance_after, credit_limit) VALUES ('@a', '@c2', now(), '@51', '@aa', 3, 'payment', -11, 10, -1, 5)",
     ] {

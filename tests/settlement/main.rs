@@ -84,7 +84,7 @@ const REFUND: &str = "
     WITH o AS (SELECT * FROM commissary.orders WHERE business_id = $1 AND subsidy > 0),
     r AS (INSERT INTO commissary.refunds SELECT business_id, '00000000-0000-0000-0000-000000000071', order_id, customer_id,
         40, 2, 38, true, placed_at, period_id, job_id FROM o),
-    i AS (INSERT INTO commissary.refund_items SELECT business_id, '00000000-0000-0000-0000-000000000071', 1, order_id, 4, 40 FROM o),
+    i AS (INSERT INTO commissary.refund_items SELECT business_id, '00000000-0000-0000-0000-000000000071', 1, order_id, 4, 40, job_id FROM o),
     s AS (INSERT INTO commissary.subsidy_ledger (business_id, entry_id, order_id, customer_id, program_id, budget_period,
             period_start, applied_amount, program_snapshot, evaluation, created_at, refund_id, period_id, job_id)
         SELECT business_id, gen_random_uuid(), order_id, customer_id, program_id, budget_period, period_start, -2,

@@ -21,7 +21,7 @@ pub async fn order(
 ) -> anyhow::Result<()> {
     let account = facts.account.as_ref().expect("an order is of a known customer");
     insert_order(connection, job, request, (facts, account), order).await?;
-    insert_items(connection, job.business_id, order).await?;
+    insert_items(connection, job, order).await?;
     let (products, quantities): (Vec<Uuid>, Vec<i64>) = order.basket.stock.iter().unzip();
     let stock = sqlx::query(sql!("change_stock")).bind(job.business_id).bind(&products).bind(&quantities);
     expect_rows("change_stock", &stock.execute(&mut *connection).await?, products.len())?;
@@ -59,16 +59,17 @@ async fn insert_order(
     Ok(())
 }
 
-async fn insert_items(connection: &mut PgConnection, business: Uuid, order: &Order) -> anyhow::Result<()> {
+async fn insert_items(connection: &mut PgConnection, job: &Job, order: &Order) -> anyhow::Result<()> {
     let items = &order.basket.items;
     sqlx::query(sql!("insert_items"))
-        .bind(business)
+        .bind(job.business_id)
         .bind(order.order_id)
         .bind(items.iter().map(|item| item.product).collect::<Vec<Uuid>>())
         .bind(items.iter().map(|item| item.quantity).collect::<Vec<i32>>())
         .bind(items.iter().map(|item| item.price).collect::<Vec<Decimal>>())
         .bind(items.iter().map(|item| item.tax_rate).collect::<Vec<Decimal>>())
         .bind(items.iter().map(|item| item.total).collect::<Vec<Decimal>>())
+        .bind(job.job_id)
         .execute(connection)
         .await?;
     Ok(())

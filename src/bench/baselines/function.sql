@@ -163,9 +163,9 @@ BEGIN
             VALUES (business, new_order, job.customer_id, job.outlet_id, total, offer.discount, payable, job.at,
                 buyer.organization_id, buyer.office_id, buyer.team_id, period, job.job_id, job.idempotency_key);
         INSERT INTO commissary.order_items (business_id, order_id, line_no, product_id, quantity, unit_price, tax_rate,
-                line_total)
+                line_total, job_id)
             SELECT business, new_order, generate_series(1, cardinality(line_products)), unnest(line_products),
-                unnest(quantities), unnest(unit_prices), unnest(tax_rates), unnest(line_totals);
+                unnest(quantities), unnest(unit_prices), unnest(tax_rates), unnest(line_totals), job.job_id;
         UPDATE commissary.products p SET stock = stocks[array_position(products, p.product_id)]
             WHERE p.business_id = business AND p.product_id = ANY (products);
         INSERT INTO commissary.credit_ledger (business_id, customer_id, seq, kind, amount, balance_before, balance_after,

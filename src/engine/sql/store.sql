@@ -26,14 +26,15 @@ WITH new_orders AS (
     WHERE b.business_id = $1
 ), new_items AS (
     INSERT INTO commissary.order_items AS i (business_id, order_id, line_no, product_id, quantity, unit_price, tax_rate,
-        line_total)
-    SELECT b.business_id, u.order_id, u.line_no, u.product_id, u.quantity, u.unit_price, u.tax_rate, u.line_total
+        line_total, job_id)
+    SELECT b.business_id, u.order_id, u.line_no, u.product_id, u.quantity, u.unit_price, u.tax_rate, u.line_total, u.job_id
     FROM commissary.businesses b
     CROSS JOIN LATERAL (
         SELECT
             unnest($15::uuid[]) AS order_id, unnest($16::integer[]) AS line_no, unnest($17::uuid[]) AS product_id,
             unnest($18::integer[]) AS quantity, unnest($19::numeric[]) AS unit_price,
-            unnest($20::numeric[]) AS tax_rate, unnest($21::numeric[]) AS line_total
+            unnest($20::numeric[]) AS tax_rate, unnest($21::numeric[]) AS line_total,
+            unnest($22::uuid[]) AS job_id
     ) u
     WHERE b.business_id = $1
 ), new_entries AS (
@@ -45,11 +46,11 @@ WITH new_orders AS (
     FROM commissary.businesses b
     CROSS JOIN LATERAL (
         SELECT
-            unnest($22::uuid[]) AS customer_id, unnest($23::bigint[]) AS seq, unnest($24::text[]) AS kind,
-            unnest($25::numeric[]) AS amount, unnest($26::numeric[]) AS balance_before,
-            unnest($27::numeric[]) AS balance_after, unnest($28::numeric[]) AS credit_limit,
-            unnest($29::uuid[]) AS order_id, unnest($30::timestamptz[]) AS created_at,
-            unnest($31::text[]) AS reference, unnest($32::uuid[]) AS job_id, unnest($33::uuid[]) AS refund_id
+            unnest($23::uuid[]) AS customer_id, unnest($24::bigint[]) AS seq, unnest($25::text[]) AS kind,
+            unnest($26::numeric[]) AS amount, unnest($27::numeric[]) AS balance_before,
+            unnest($28::numeric[]) AS balance_after, unnest($29::numeric[]) AS credit_limit,
+            unnest($30::uuid[]) AS order_id, unnest($31::timestamptz[]) AS created_at,
+            unnest($32::text[]) AS reference, unnest($33::uuid[]) AS job_id, unnest($34::uuid[]) AS refund_id
     ) u
     WHERE b.business_id = $1
     RETURNING 1
@@ -62,17 +63,17 @@ WITH new_orders AS (
     FROM commissary.businesses b
     CROSS JOIN LATERAL (
         SELECT
-            unnest($34::uuid[]) AS entry_id, unnest($35::uuid[]) AS order_id, unnest($36::uuid[]) AS customer_id,
-            unnest($37::uuid[]) AS program_id, unnest($38::text[]) AS budget_period,
-            unnest($39::date[]) AS period_start, unnest($40::numeric[]) AS applied_amount,
-            unnest($41::text[]) AS program_snapshot, unnest($42::text[]) AS evaluation,
-            unnest($43::timestamptz[]) AS created_at, unnest($44::uuid[]) AS job_id
+            unnest($35::uuid[]) AS entry_id, unnest($36::uuid[]) AS order_id, unnest($37::uuid[]) AS customer_id,
+            unnest($38::uuid[]) AS program_id, unnest($39::text[]) AS budget_period,
+            unnest($40::date[]) AS period_start, unnest($41::numeric[]) AS applied_amount,
+            unnest($42::text[]) AS program_snapshot, unnest($43::text[]) AS evaluation,
+            unnest($44::timestamptz[]) AS created_at, unnest($45::uuid[]) AS job_id
     ) u
     WHERE b.business_id = $1
 ), changed_products AS (
     -- By how much each product's stock changes; the guard repeats the rule that the decisions followed.
     UPDATE commissary.products p SET stock = p.stock + u.delta
-    FROM unnest($45::uuid[], $46::bigint[]) u (product_id, delta)
+    FROM unnest($46::uuid[], $47::bigint[]) u (product_id, delta)
     WHERE p.business_id = $1 AND p.product_id = u.product_id AND p.stock + u.delta >= 0
     RETURNING 1
 ), changed_budgets AS (
@@ -80,7 +81,7 @@ WITH new_orders AS (
     -- Only a purchase brings a program's changed total into force: a give-back leaves it (null).
     UPDATE commissary.subsidy_budgets k
     SET budget_used = k.budget_used + u.delta, total_budget = coalesce(u.total_budget, k.total_budget)
-    FROM unnest($47::uuid[], $48::text[], $49::date[], $50::numeric[], $51::numeric[])
+    FROM unnest($48::uuid[], $49::text[], $50::date[], $51::numeric[], $52::numeric[])
         u (program_id, budget_period, period_start, delta, total_budget)
     WHERE k.business_id = $1 AND k.program_id = u.program_id AND k.budget_period = u.budget_period
       AND k.period_start = u.period_start
@@ -91,18 +92,18 @@ WITH new_orders AS (
     INSERT INTO commissary.job_results AS r (business_id, job_id, idempotency_key, kind, status, reason, outcome, attempts,
         enqueued_at, finished_at, decision_seq, decided_at, payload, priority, traceparent, simulated)
     SELECT j.business_id, j.job_id, j.idempotency_key, j.kind, u.status, u.reason, u.outcome::jsonb, j.attempts + 1,
-        j.enqueued_at, statement_timestamp(), u.decision_seq, $57, j.payload, j.priority, j.traceparent, $58
-    FROM unnest($52::uuid[], $53::text[], $54::text[], $55::text[], $56::bigint[])
+        j.enqueued_at, statement_timestamp(), u.decision_seq, $58, j.payload, j.priority, j.traceparent, $59
+    FROM unnest($53::uuid[], $54::text[], $55::text[], $56::text[], $57::bigint[])
         AS u (job_id, status, reason, outcome, decision_seq)
     JOIN commissary.jobs j ON j.business_id = $1 AND j.job_id = u.job_id
 ), gone AS (
     -- The finished and the dropped jobs leave the queue.
-    DELETE FROM commissary.jobs j USING unnest($59::uuid[]) u (job_id)
+    DELETE FROM commissary.jobs j USING unnest($60::uuid[]) u (job_id)
     WHERE j.business_id = $1 AND j.job_id = u.job_id
     RETURNING 1
 ), counted AS (
     -- The decisions are counted.
-    UPDATE commissary.queues q SET decision_seq = $60 WHERE q.business_id = $1 AND q.decision_seq <= $60
+    UPDATE commissary.queues q SET decision_seq = $61 WHERE q.business_id = $1 AND q.decision_seq <= $61
     RETURNING 1
 )
 SELECT (SELECT count(*) FROM new_entries) AS "entries!", (SELECT count(*) FROM changed_products) AS "products!",

@@ -39,7 +39,7 @@ pub(super) async fn purchase(
     )
     .execute(&mut *tx)
     .await?;
-    lines(tx, business, order.order_id.0, items).await?;
+    lines(tx, business, (order.order_id.0, claimed.job_id.0), items).await?;
     sqlx::query_file!(
         "src/bench/baselines/sql/insert_entry.sql",
         business.0,
@@ -62,7 +62,12 @@ pub(super) async fn purchase(
     Ok(())
 }
 
-async fn lines(tx: &mut PgConnection, business: BusinessId, order: Uuid, items: &[OrderItem]) -> anyhow::Result<()> {
+async fn lines(
+    tx: &mut PgConnection,
+    business: BusinessId,
+    (order, job): (Uuid, Uuid),
+    items: &[OrderItem],
+) -> anyhow::Result<()> {
     let line_nos: Vec<i32> = items.iter().map(|item| i32::try_from(item.line_no)).collect::<Result<_, _>>()?;
     let products: Vec<Uuid> = items.iter().map(|item| item.product.0).collect();
     let quantities: Vec<i32> = items.iter().map(|item| i32::try_from(item.quantity)).collect::<Result<_, _>>()?;
@@ -78,7 +83,8 @@ async fn lines(tx: &mut PgConnection, business: BusinessId, order: Uuid, items: 
         &quantities,
         &prices,
         &tax_rates,
-        &totals
+        &totals,
+        job
     )
     .execute(&mut *tx)
     .await?;
