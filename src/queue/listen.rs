@@ -66,13 +66,11 @@ pub async fn decline_arrivals(listener: &mut PgListener) -> Result<(), DbError> 
 }
 
 /// Hints that results were stored, while hints have room. Outside the batch's transaction: a NOTIFY takes a cluster-wide lock
-/// at commit. It has nothing to lose, so its own commit does not wait for the disk.
+/// at commit.
 ///
 /// # Errors
 /// [`DbError`] of the statement.
 pub async fn announce_results(connection: &mut PgConnection) -> Result<(), DbError> {
-    let hint = "BEGIN; SET LOCAL synchronous_commit = off;
-        SELECT pg_notify('commissary_results', '') WHERE commissary.hints_have_room(); COMMIT";
-    sqlx::raw_sql(hint).execute(connection).await?;
+    sqlx::query_file!("src/queue/sql/announce_results.sql").fetch_optional(connection).await?;
     Ok(())
 }

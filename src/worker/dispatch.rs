@@ -30,7 +30,7 @@ const LOOK_SHARE: u32 = 10;
 /// Likewise while hands are free, and a look is what a newcomer waits for.
 const LOOK_SHARE_WHEN_FREE: u32 = 2;
 /// While every arrival is hinted at, looks come so many times as seldom as they can: they find what hints missed.
-const LOOK_WHEN_HINTED: u64 = 8;
+const LOOK_WHEN_HINTED: u64 = 16;
 /// For so long after the last work the looks stay as frequent as they can be: what arrives steadily does not wait for them.
 const LIVELY: Duration = Duration::from_millis(200);
 /// The longest wait between two attempts to reach a database that is gone.
