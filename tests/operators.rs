@@ -4,7 +4,7 @@
 mod shop;
 mod support;
 
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -284,4 +284,45 @@ async fn an_operator_acts_for_the_businesses_of_its_login_only() {
     assert_eq!((run(&remove, other.business).0, run(&remove, mine.business).0), (Some(1), Some(0)));
     let left = "SELECT count(*) FROM commissary.schedules WHERE business_id = $1";
     assert_eq!((mine.number(database.pool(), left).await, other.number(database.pool(), left).await), (2, 2));
+}
+
+#[tokio::test]
+async fn a_reader_that_has_gone_is_no_fault_and_a_full_disk_is_told() {
+    let database = support::database().await;
+    let shop = Shop::open(database.pool(), 100, 100).await;
+    let business = shop.business.to_string();
+    let commands =
+        [&["queue", "list"][..], &["schedule", "list"], &["jobs", "list", "--business", &business], &["audit"]];
+    for command in commands {
+        let mut child =
+            database.command(command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        drop(child.stdout.take());
+        let Output { status, stderr, .. } = child.wait_with_output().expect("it ends");
+        assert_eq!((status.code(), &*String::from_utf8_lossy(&stderr)), (Some(0), ""), "{command:?}");
+
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+        let Output { status, stderr, .. } = database.command(command).stdout(full).output().expect("it ends");
+        let stderr = String::from_utf8_lossy(&stderr);
+        assert_eq!(status.code(), Some(2), "{command:?}: {stderr}");
+        assert!(stderr.starts_with("commissary: No space left on device"), "{command:?}: {stderr}");
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_hears_does_not_stop_an_enqueue() {
+    let database = support::database().await;
+    let shop = Shop::open(database.pool(), 100, 100).await;
+    let mut lines = "{}\n".repeat(100);
+    let payload = shop.purchase(1);
+    let job =
+        json!({"business_id": shop.business, "kind": "purchase", "idempotency_key": "behind", "payload": payload});
+    lines.push_str(&job.to_string());
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("jobs.jsonl");
+    std::fs::write(&file, lines).expect("written");
+    let mut enqueue = database.command(&["enqueue", "--file", &file.display().to_string()]);
+    let mut child = enqueue.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    drop(child.stderr.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(1), "lines were refused");
+    assert_eq!(shop.number(database.pool(), "SELECT count(*) FROM commissary.jobs WHERE business_id = $1").await, 1);
 }

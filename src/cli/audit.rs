@@ -1,11 +1,12 @@
 //! `audit`: runs every check and names the offending keys.
 
-use std::io::Write;
+use std::fmt::Write;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use uuid::Uuid;
 
 use super::Ended;
+use super::output::say;
 use crate::audit::{self, CHECKS, Finding, Report};
 use crate::config::Settings;
 use crate::db::{self, Role};
@@ -46,42 +47,38 @@ pub async fn run(args: &Audit, settings: &Settings) -> anyhow::Result<Ended> {
     })
     .await?;
     bar.finish_and_clear();
-    let mut out = std::io::stdout().lock();
-    if args.json {
-        serde_json::to_writer_pretty(&mut out, &report)?;
-        writeln!(out)?;
-    } else {
-        print(&mut out, &report)?;
-    }
+    say(if args.json { serde_json::to_string_pretty(&report)? } else { table(&report)? })?;
     Ok(if report.violations == 0 { Ended::Well } else { Ended::WithProblems })
 }
 
-fn print(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
+fn table(report: &Report) -> Result<String, std::fmt::Error> {
+    let mut table = String::new();
     for finding in &report.checks {
-        print_finding(out, finding)?;
+        add_finding(&mut table, finding)?;
     }
     let rows: Vec<String> = report.rows.iter().map(|(table, rows)| format!("{rows} {table}")).collect();
-    writeln!(out, "{} businesses, {} checks; rows: {}", report.businesses, report.checks.len(), rows.join(", "))?;
+    writeln!(table, "{} businesses, {} checks; rows: {}", report.businesses, report.checks.len(), rows.join(", "))?;
     match report.violations {
-        0 => writeln!(out, "every invariant holds"),
-        violations => writeln!(out, "{violations} violations"),
+        0 => write!(table, "every invariant holds")?,
+        violations => write!(table, "{violations} violations")?,
     }
+    Ok(table)
 }
 
-fn print_finding(out: &mut impl Write, finding: &Finding) -> std::io::Result<()> {
+fn add_finding(table: &mut String, finding: &Finding) -> std::fmt::Result {
     let verdict = match finding.violations {
         0 => "ok".to_owned(),
         1 => "1 violation".to_owned(),
         violations => format!("{violations} violations"),
     };
     let number = finding.invariant.map_or_else(String::new, |number| number.to_string());
-    writeln!(out, "{number:>2}  {:<24} {verdict:<16} {}", finding.check, finding.holds)?;
+    writeln!(table, "{number:>2}  {:<24} {verdict:<16} {}", finding.check, finding.holds)?;
     for key in &finding.keys {
-        writeln!(out, "      business {}: {}", key.business_id, key.detail)?;
+        writeln!(table, "      business {}: {}", key.business_id, key.detail)?;
     }
     let unnamed = finding.violations - i64::try_from(finding.keys.len()).unwrap_or(i64::MAX);
     if unnamed > 0 {
-        writeln!(out, "      … and {unnamed} more")?;
+        writeln!(table, "      … and {unnamed} more")?;
     }
     Ok(())
 }

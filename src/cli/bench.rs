@@ -7,6 +7,7 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use super::Ended;
+use super::output::{say, warn};
 use crate::bench::{Bench, Contender, Options, Report, Scenario, Workload, contender, plot, scenarios};
 use crate::cluster::Cluster;
 use crate::config::Settings;
@@ -132,19 +133,19 @@ pub async fn run(args: BenchArgs, settings: &Settings) -> anyhow::Result<Ended> 
         plot::write(&report, path)?;
     }
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        say(serde_json::to_string_pretty(&report)?)?;
     } else {
-        print!("{report}");
+        say(report.to_string().trim_end())?;
     }
     Ok(Ended::Well)
 }
 
-fn say(step: &str) {
-    eprintln!("bench: {step}");
+fn tell(step: &str) {
+    warn(format_args!("bench: {step}"));
 }
 
 async fn measure(scenario: &'static Scenario, settings: Settings, options: Options) -> anyhow::Result<Report> {
-    Bench::new(settings, options, say).await?.run(scenario).await
+    Bench::new(settings, options, tell).await?.run(scenario).await
 }
 
 async fn on_private_server(
@@ -154,7 +155,7 @@ async fn on_private_server(
 ) -> anyhow::Result<Report> {
     let root = std::env::temp_dir().join(format!("commissary-bench-{}", std::process::id()));
     let cluster = Cluster::new(Some(root.clone()))?;
-    say("starting a private Postgres server: DATABASE_URL is not set");
+    tell("starting a private Postgres server: DATABASE_URL is not set");
     let mut own = settings.clone();
     own.database.url = Some(cluster.start().await?);
     let report = measure(scenario, own, options).await;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Ended;
+use super::output::{say, warn};
 use crate::cluster::Cluster;
 
 /// Which directory, and what to do.
@@ -33,13 +34,15 @@ pub async fn run(args: Args) -> anyhow::Result<Ended> {
     let cluster = Cluster::new(args.data_dir)?;
     let root = cluster.root().display();
     match args.action {
-        Action::Start => println!("{}", cluster.start().await?.expose()),
-        Action::Stop if cluster.stop().await? => eprintln!("the private server under {root} was stopped"),
-        Action::Stop => eprintln!("the private server under {root} does not run"),
+        Action::Start => say(cluster.start().await?.expose())?,
+        Action::Stop if cluster.stop().await? => warn(format_args!("the private server under {root} was stopped")),
+        Action::Stop => warn(format_args!("the private server under {root} does not run")),
         Action::Url => match cluster.url()? {
-            Some(url) => println!("{}", url.expose()),
+            Some(url) => say(url.expose())?,
             None => {
-                eprintln!("the private server under {root} does not run: start it with `commissary cluster start`");
+                warn(format_args!(
+                    "the private server under {root} does not run: start it with `commissary cluster start`"
+                ));
                 return Ok(Ended::WithProblems);
             }
         },

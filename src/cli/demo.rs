@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use super::output::{say, warn};
 use super::{Ended, migrate};
 use crate::cluster::Cluster;
 use crate::config::{SecretUrl, Settings};
@@ -33,30 +34,30 @@ pub struct Args {
 /// If there is no server to be had, or one of the steps failed; the message says which and why.
 pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<Ended> {
     if settings.database.url.is_some() {
-        println!("Using the server of DATABASE_URL.");
+        say(format_args!("Using the server of DATABASE_URL."))?;
         let ended = show(&args, settings, None).await?;
-        println!("\n{}", ways_to_look("\"$DATABASE_URL\""));
+        say(format_args!("\n{}", ways_to_look("\"$DATABASE_URL\"")))?;
         return Ok(ended);
     }
     let cluster = Cluster::new(None)?;
     let url = cluster.start().await?;
-    println!("DATABASE_URL is not set: using a private Postgres server under {}", cluster.root().display());
+    say(format_args!("DATABASE_URL is not set: using a private Postgres server under {}", cluster.root().display()))?;
     let mut own = settings.clone();
     own.database.url = Some(url.clone());
     (own.database.worker_url, own.database.producer_url) = (None, None);
     (own.database.reporter_url, own.database.admin_url) = (None, None);
     let shown = show(&args, &own, Some(url.clone())).await;
     if args.keep {
-        println!("\nThe private server runs on; stop it with: {} cluster stop", program_name());
-        println!("{}", ways_to_look(&format!("'{}'", url.expose())));
+        say(format_args!("\nThe private server runs on; stop it with: {} cluster stop", program_name()))?;
+        say(ways_to_look(&format!("'{}'", url.expose())))?;
     } else {
         cluster.stop().await?;
-        println!(
+        say(format_args!(
             "\nThe private server was stopped; its data stays. To look around, start it: {} cluster start",
             program_name()
-        );
-        println!("and stop it afterwards: {} cluster stop", program_name());
-        println!("{}", ways_to_look(&format!("'{}'", url.expose())));
+        ))?;
+        say(format_args!("and stop it afterwards: {} cluster stop", program_name()))?;
+        say(ways_to_look(&format!("'{}'", url.expose())))?;
     }
     shown
 }
@@ -71,29 +72,29 @@ async fn show(args: &Args, settings: &Settings, private: Option<SecretUrl>) -> a
     let program = Program::new(private)?;
     let pool = db::connect(&settings.database, Role::Reporter, 1).await?;
 
-    println!("\nImporting {}", data.directory.display());
+    say(format_args!("\nImporting {}", data.directory.display()))?;
     let imported = program.run(&[Path::new("import"), &data.directory]).await?;
     anyhow::ensure!(imported, "the import found problems; what it said stands above");
     let before = progress(&pool, &data.businesses).await?;
     anyhow::ensure!(before.asked_at > chrono::DateTime::UNIX_EPOCH, "the import left no business behind");
-    println!("\nEnqueueing {}", data.jobs.display());
+    say(format_args!("\nEnqueueing {}", data.jobs.display()))?;
     let mut is_well = program.run(&[Path::new("enqueue"), Path::new("--file"), &data.jobs]).await?;
-    println!("\nWorking: {} processes of `commissary worker --until-empty`", args.workers);
+    say(format_args!("\nWorking: {} processes of `commissary worker --until-empty`", args.workers))?;
     program.work(args.workers, &pool, &data.businesses, &scratch.path).await?;
 
     let report = Report::read(&pool, &data.businesses, before.asked_at).await?;
-    println!("\n{report}");
+    say(format_args!("\n{report}"))?;
     if report.is_unchanged() {
-        println!("Running the demonstration again changes nothing: the same keys give the stored results.");
+        say(format_args!("Running the demonstration again changes nothing: the same keys give the stored results."))?;
     }
     let waiting = progress(&pool, &data.businesses).await?.waiting;
     if waiting > 0 {
-        println!(
+        say(format_args!(
             "{waiting} jobs still wait: for a retry, for their time, or in a paused queue (table commissary.jobs)"
-        );
+        ))?;
         is_well = false;
     }
-    println!("\nAuditing: every invariant, over everything that was recorded");
+    say(format_args!("\nAuditing: every invariant, over everything that was recorded"))?;
     is_well &= program.run(&["audit"]).await?;
     Ok(if is_well { Ended::Well } else { Ended::WithProblems })
 }
@@ -115,9 +116,9 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if self.keep {
-            println!("\nThe made files and the workers' logs are in {}", self.path.display());
+            say(format_args!("\nThe made files and the workers' logs are in {}", self.path.display())).ok();
         } else if let Err(error) = std::fs::remove_dir_all(&self.path) {
-            eprintln!("{} could not be removed: {error}", self.path.display());
+            warn(format_args!("{} could not be removed: {error}", self.path.display()));
         }
     }
 }

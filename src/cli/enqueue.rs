@@ -19,6 +19,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::Ended;
+use super::output::{say, warn};
 use crate::config::Settings;
 use crate::db::{self, DbError, Role};
 use crate::ids::BusinessId;
@@ -248,7 +249,7 @@ impl Sender<'_> {
     fn refuse(&mut self, number: u64, message: &str) {
         self.refused += 1;
         if self.refused <= REFUSALS_PRINTED_MAX {
-            self.progress.suspend(|| eprintln!("{}:{number}: {message}", self.file.display()));
+            self.progress.suspend(|| warn(format_args!("{}:{number}: {message}", self.file.display())));
         }
     }
 
@@ -258,18 +259,18 @@ impl Sender<'_> {
             [EnqueueState::Completed, EnqueueState::Rejected, EnqueueState::Failed].map(of).iter().sum();
         let (queued, pending) = (of(EnqueueState::Queued), of(EnqueueState::Pending));
         if self.refused > REFUSALS_PRINTED_MAX {
-            eprintln!("… and {} more lines were refused", self.refused - REFUSALS_PRINTED_MAX);
+            warn(format_args!("… and {} more lines were refused", self.refused - REFUSALS_PRINTED_MAX));
         }
         if as_json {
             let summary = json!({"lines": lines, "queued": queued, "pending": pending,
                 "completed": of(EnqueueState::Completed), "rejected": of(EnqueueState::Rejected),
                 "failed": of(EnqueueState::Failed), "refused": self.refused});
-            println!("{summary}");
+            say(&summary)?;
         } else {
-            println!(
+            say(format_args!(
                 "{lines} lines: {queued} queued, {pending} already waiting, {answered} already answered, {} refused",
                 self.refused
-            );
+            ))?;
         }
         Ok(if self.refused == 0 { Ended::Well } else { Ended::WithProblems })
     }

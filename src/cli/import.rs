@@ -9,6 +9,7 @@ use comfy_table::{CellAlignment, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Ended;
+use super::output::warn;
 use crate::config::Settings;
 use crate::import::write::Report;
 use crate::import::{self, ImportError, Imported};
@@ -51,12 +52,12 @@ pub async fn run(args: ImportArgs, settings: &Settings) -> anyhow::Result<Ended>
             Ok(Ended::Well)
         }
         Ok(Imported::Refused(findings)) => {
-            eprint!("{findings}");
-            eprintln!("commissary: {} found; nothing was imported", problems(findings.count()));
+            warn(findings.to_string().trim_end());
+            warn(format_args!("commissary: {} found; nothing was imported", problems(findings.count())));
             Ok(Ended::WithProblems)
         }
         Err(ImportError::Write(error)) => {
-            eprintln!("commissary: {error}");
+            warn(format_args!("commissary: {error}"));
             Ok(Ended::WithProblems)
         }
         Err(error) => Err(error.into()),

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::output::{say, warn};
 use super::{Ended, listing};
 use crate::config::Settings;
 use crate::db::{self, DbError, Role};
@@ -109,7 +110,7 @@ async fn list(args: &ListArgs, settings: &Settings) -> anyhow::Result<Ended> {
     let header = ["key", "kind", "state", "attempts", "at", "job", "error"];
     listing::print(args.json, &jobs, &header, cells)?;
     if jobs.len() == args.limit as usize {
-        eprintln!("there may be more: --limit is {}", args.limit);
+        warn(format_args!("there may be more: --limit is {}", args.limit));
     }
     Ok(Ended::Well)
 }
@@ -135,26 +136,27 @@ async fn show(args: &KeyArgs, settings: &Settings) -> anyhow::Result<Ended> {
         tx.rollback().await?;
     }
     if records.is_empty() {
-        eprintln!("nothing is known under key {:?} of business {}", args.key, args.business);
+        warn(format_args!("nothing is known under key {:?} of business {}", args.key, args.business));
         return Ok(Ended::WithProblems);
     }
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&records)?);
+        say(serde_json::to_string_pretty(&records)?)?;
     } else {
-        records.iter().for_each(print);
+        records.iter().try_for_each(print)?;
     }
     Ok(Ended::Well)
 }
 
-fn print(record: &Value) {
+fn print(record: &Value) -> std::io::Result<()> {
     let text = |name: &str| record[name].as_str().map_or_else(|| record[name].to_string(), str::to_owned);
-    println!("{} {}: job {}", text("kind"), text("state"), text("job_id"));
+    say(format_args!("{} {}: job {}", text("kind"), text("state"), text("job_id")))?;
     let known = record.as_object().into_iter().flatten();
     for (name, value) in
         known.filter(|(name, value)| !value.is_null() && !["kind", "state", "job_id"].contains(&name.as_str()))
     {
-        println!("  {name}: {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        say(format_args!("  {name}: {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))?;
     }
+    Ok(())
 }
 
 /// A waiting job is tried at once; otherwise a failed result is redriven.
@@ -170,11 +172,11 @@ async fn retry(pool: &PgPool, args: &KeyArgs) -> Result<(JobId, &'static str), D
 
 fn report(args: &KeyArgs, done: Result<(JobId, &'static str), DbError>) -> anyhow::Result<Ended> {
     match done {
-        Ok((job, what)) if args.json => println!("{}", json!({"job_id": job, "done": what})),
-        Ok((job, what)) => println!("job {job} is {what}"),
+        Ok((job, what)) if args.json => say(json!({"job_id": job, "done": what}))?,
+        Ok((job, what)) => say(format_args!("job {job} is {what}"))?,
         Err(error) => {
             let Some(refusal) = listing::refusal(&error) else { return Err(error.into()) };
-            eprintln!("business {}: {refusal}", args.business);
+            warn(format_args!("business {}: {refusal}", args.business));
             return Ok(Ended::WithProblems);
         }
     }

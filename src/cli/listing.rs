@@ -5,6 +5,7 @@ use serde::Serialize;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::output::say;
 use crate::audit;
 use crate::db::DbError;
 use crate::ids::BusinessId;
@@ -20,7 +21,7 @@ pub(super) fn print<T: Serialize>(
     cells: impl Fn(&T) -> Vec<String>,
 ) -> anyhow::Result<()> {
     if is_json {
-        println!("{}", serde_json::to_string_pretty(rows)?);
+        say(serde_json::to_string_pretty(rows)?)?;
         return Ok(());
     }
     let mut table = Table::new();
@@ -28,7 +29,7 @@ pub(super) fn print<T: Serialize>(
     for row in rows {
         table.add_row(cells(row));
     }
-    println!("{table}");
+    say(&table)?;
     Ok(())
 }
 

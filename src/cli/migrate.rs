@@ -5,6 +5,7 @@ use sqlx::postgres::PgDatabaseError;
 use sqlx::{Connection, PgConnection};
 
 use super::Ended;
+use super::output::say;
 use crate::config::Settings;
 use crate::db::{self, Role};
 
@@ -15,7 +16,7 @@ use crate::db::{self, Role};
 /// If the login may not, or a migration fails; nothing of a failed migration stays.
 pub async fn run(settings: &Settings) -> anyhow::Result<Ended> {
     let (new, all) = migrate(settings).await?;
-    println!("schema commissary: {new} migrations applied, {all} in all");
+    say(format_args!("schema commissary: {new} migrations applied, {all} in all"))?;
     Ok(Ended::Well)
 }
 

@@ -10,6 +10,7 @@ mod import;
 mod jobs;
 mod listing;
 mod migrate;
+mod output;
 mod queue;
 mod report;
 mod result;
@@ -91,7 +92,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::WithProblems) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("commissary: {error:#}");
+            output::warn(format_args!("commissary: {error:#}"));
             ExitCode::from(2)
         }
     }

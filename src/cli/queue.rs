@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::output::say;
 use super::{Ended, listing};
 use crate::config::Settings;
 use crate::db::{self, Role};
@@ -102,23 +103,23 @@ async fn pause(args: &OneArgs, is_paused: bool, settings: &Settings) -> anyhow::
     let pool = db::connect(&settings.database, Role::Admin, 1).await?;
     let changed = queue::pause_queue(&pool, BusinessId(args.business), is_paused).await?;
     let state = if is_paused { "is paused" } else { "is running" };
-    Ok(say(args, ("is_paused", is_paused.into()), state, changed))
+    confirm(args, ("is_paused", is_paused.into()), state, changed)
 }
 
 async fn weigh(args: &WeighArgs, settings: &Settings) -> anyhow::Result<Ended> {
     let WeighArgs { one, weight } = args;
     let pool = db::connect(&settings.database, Role::Admin, 1).await?;
     let changed = queue::weigh_queue(&pool, BusinessId(one.business), *weight).await?;
-    Ok(say(one, ("weight", (*weight).into()), &format!("weighs {weight}"), changed))
+    confirm(one, ("weight", (*weight).into()), &format!("weighs {weight}"), changed)
 }
 
 /// Says what holds of the business's queue from now on, and whether it did before.
-fn say(args: &OneArgs, (name, value): (&str, Value), state: &str, changed: bool) -> Ended {
+fn confirm(args: &OneArgs, (name, value): (&str, Value), state: &str, changed: bool) -> anyhow::Result<Ended> {
     let business = BusinessId(args.business);
     if args.json {
-        println!("{}", json!({"business_id": business, name: value, "changed": changed}));
+        say(json!({"business_id": business, name: value, "changed": changed}))?;
     } else {
-        println!("business {business} {state}{}", if changed { "" } else { " already" });
+        say(format_args!("business {business} {state}{}", if changed { "" } else { " already" }))?;
     }
-    Ended::Well
+    Ok(Ended::Well)
 }

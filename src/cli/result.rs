@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::Ended;
+use super::output::{say, warn};
 use crate::config::Settings;
 use crate::db::{self, DbError, Role};
 use crate::queue::RESULTS_CHANNEL;
@@ -41,13 +42,13 @@ pub struct ResultArgs {
 pub async fn run(args: ResultArgs, settings: &Settings) -> anyhow::Result<Ended> {
     let pool = db::connect(&settings.database, Role::Producer, 2).await?;
     let Some(result) = wait_for(&pool, &args).await? else {
-        eprintln!("no result under key {:?} of business {} yet", args.key, args.business);
+        warn(format_args!("no result under key {:?} of business {} yet", args.key, args.business));
         return Ok(Ended::WithProblems);
     };
     if args.json {
-        println!("{result}");
+        say(&result)?;
     } else {
-        print(&result);
+        print(&result)?;
     }
     Ok(if result["status"] == "completed" { Ended::Well } else { Ended::WithProblems })
 }
@@ -84,11 +85,11 @@ async fn look(pool: &PgPool, args: &ResultArgs) -> Result<Option<Value>, DbError
     }))
 }
 
-fn print(result: &Value) {
+fn print(result: &Value) -> std::io::Result<()> {
     let text = |name: &str| result[name].as_str().map_or_else(|| result[name].to_string(), str::to_owned);
     let reason = if result["reason"].is_null() { String::new() } else { format!(": {}", text("reason")) };
-    println!("{} {}{reason}", text("kind"), text("status"));
-    println!("  job {}, attempt {}, decision {}", text("job_id"), text("attempts"), text("decision_seq"));
-    println!("  enqueued {}, finished {}", text("enqueued_at"), text("finished_at"));
-    println!("{:#}", result["outcome"]);
+    say(format_args!("{} {}{reason}", text("kind"), text("status")))?;
+    say(format_args!("  job {}, attempt {}, decision {}", text("job_id"), text("attempts"), text("decision_seq")))?;
+    say(format_args!("  enqueued {}, finished {}", text("enqueued_at"), text("finished_at")))?;
+    say(format_args!("{:#}", result["outcome"]))
 }

@@ -4,6 +4,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use uuid::Uuid;
 
+use super::output::{say, warn};
 use super::{Ended, listing};
 use crate::config::Settings;
 use crate::db::{self, Role};
@@ -162,7 +163,11 @@ async fn add(args: AddArgs, settings: &Settings) -> anyhow::Result<Ended> {
         anyhow::bail!("--cron {:?}: no day ever matches it", schedule.cron);
     }
     tx.commit().await?;
-    eprintln!("schedule {:?} of business {business} was {}", schedule.name, if is_new { "added" } else { "edited" });
+    warn(format_args!(
+        "schedule {:?} of business {business} was {}",
+        schedule.name,
+        if is_new { "added" } else { "edited" }
+    ));
     print(args.json, &listed)?;
     Ok(Ended::Well)
 }
@@ -174,12 +179,12 @@ async fn remove(args: &RemoveArgs, settings: &Settings) -> anyhow::Result<Ended>
     let removed = schedule::remove(&mut tx, business, &args.name).await?;
     tx.commit().await?;
     if args.json {
-        println!("{}", serde_json::json!({"business_id": business, "name": args.name, "removed": removed}));
+        say(serde_json::json!({"business_id": business, "name": args.name, "removed": removed}))?;
     } else if removed {
-        println!("schedule {:?} of business {business} was removed", args.name);
+        say(format_args!("schedule {:?} of business {business} was removed", args.name))?;
     }
     if !removed {
-        eprintln!("business {business} has no schedule {:?} that this login may remove", args.name);
+        warn(format_args!("business {business} has no schedule {:?} that this login may remove", args.name));
         return Ok(Ended::WithProblems);
     }
     Ok(Ended::Well)

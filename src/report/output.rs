@@ -129,7 +129,7 @@ impl<W: Write> Output<W> {
     /// Tells of a problem that the report came upon; it goes on, and the program ends with 1.
     pub fn problem(&mut self, message: &str) {
         self.problems += 1;
-        self.progress.suspend(|| eprintln!("commissary: {message}"));
+        self.progress.suspend(|| writeln!(io::stderr().lock(), "commissary: {message}").ok());
     }
 
     /// Ends the report; gives how many problems it told of.
