@@ -102,59 +102,27 @@ async fn a_locked_customer_does_not_hold_up_foreign_keys() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_changes_while_a_batch_waits_holds_for_it() {
     let database = support::database().await;
-    let pool = database.pool();
-    let shop = Shop::open(pool, 100, 100).await;
-    shop.subsidise(pool, 50).await;
-    let engine = engine(&database).await;
-    // The first purchase opens the period and the budget, so that the second waits with everything read.
-    shop.enqueue(pool, "purchase", "first", &shop.purchase(1)).await;
-    engine.serve(BusinessId(shop.business)).await;
-    shop.enqueue(pool, "purchase", "second", &shop.purchase(1)).await;
-    let mut editing = edit(pool, &shop).await;
-    let serving = tokio::spawn(async move { engine.serve(BusinessId(shop.business)).await });
-    until_one_waits(pool).await;
-    let double = "UPDATE commissary.subsidy_programs SET value = 20 WHERE business_id = $1";
-    sqlx::query(double).bind(shop.business).execute(&mut *editing).await.expect("the program is changed");
+    let (shop, engine) = subsidised(&database).await;
+    shop.enqueue(database.pool(), "purchase", "second", &shop.purchase(1)).await;
     // Longer than what a batch takes for having waited.
-    tokio::time::sleep(Duration::from_millis(150)).await;
-    editing.commit().await.expect("committed");
-    serving.await.expect("served");
-    let given = "SELECT sum(subsidy)::bigint FROM commissary.orders WHERE business_id = $1";
-    assert_eq!(shop.number(pool, given).await, 1 + 2);
+    let pause = Duration::from_millis(150);
+    serve_during_an_edit(&database, &shop, &engine, HOLD_CUSTOMER, pause).await;
+    assert_eq!(shop.number(database.pool(), SUBSIDIES).await, 1 + 2);
 }
 
 /// What was changed in one transaction is met as a whole, however short the wait.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_of_locked_and_unlocked_rows_is_met_as_a_whole() {
     let database = support::database().await;
-    let pool = database.pool();
-    let shop = Shop::open(pool, 100, 100).await;
-    shop.subsidise(pool, 50).await;
-    let engine = engine(&database).await;
-    shop.enqueue(pool, "purchase", "first", &shop.purchase(1)).await;
-    engine.serve(BusinessId(shop.business)).await;
-    for (n, sql) in [
-        "UPDATE commissary.customers SET credit_limit = credit_limit + 1 WHERE business_id = $1",
-        "UPDATE commissary.products SET name = 'renamed' WHERE business_id = $1",
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        shop.enqueue(pool, "purchase", &format!("next {n}"), &shop.purchase(1)).await;
-        let mut editing = pool.begin().await.expect("begins");
-        sqlx::query(sql).bind(shop.business).execute(&mut *editing).await.expect("what will be locked is changed");
-        let serving = {
-            let engine = engine.clone();
-            tokio::spawn(async move { engine.serve(BusinessId(shop.business)).await })
-        };
-        until_one_waits(pool).await;
-        let more = "UPDATE commissary.subsidy_programs SET value = value + 10 WHERE business_id = $1";
-        sqlx::query(more).bind(shop.business).execute(&mut *editing).await.expect("the program is changed");
-        editing.commit().await.expect("committed");
-        serving.await.expect("served");
+    let (shop, engine) = subsidised(&database).await;
+    for (key, sql) in [
+        ("second", "UPDATE commissary.customers SET credit_limit = credit_limit + 1 WHERE business_id = $1"),
+        ("third", "UPDATE commissary.products SET name = 'renamed' WHERE business_id = $1"),
+    ] {
+        shop.enqueue(database.pool(), "purchase", key, &shop.purchase(1)).await;
+        serve_during_an_edit(&database, &shop, &engine, sql, Duration::ZERO).await;
     }
-    let given = "SELECT sum(subsidy)::bigint FROM commissary.orders WHERE business_id = $1";
-    assert_eq!(shop.number(pool, given).await, 1 + 2 + 3);
+    assert_eq!(shop.number(database.pool(), SUBSIDIES).await, 1 + 2 + 3);
 }
 
 /// So is one that deletes a row for which the batch waits.
@@ -162,27 +130,15 @@ async fn an_edit_of_locked_and_unlocked_rows_is_met_as_a_whole() {
 async fn an_edit_that_deletes_a_locked_row_is_met_as_a_whole() {
     let database = support::database().await;
     let pool = database.pool();
-    let shop = Shop::open(pool, 1_000, 100).await;
-    shop.subsidise(pool, 50).await;
-    let engine = engine(&database).await;
-    shop.enqueue(pool, "purchase", "first", &shop.purchase(1)).await;
-    engine.serve(BusinessId(shop.business)).await;
+    let (shop, engine) = subsidised(&database).await;
     let add = "INSERT INTO commissary.products (business_id, product_id, name, price, tax_rate, stock)
         VALUES ($1, gen_random_uuid(), 'Other', 10, 7, 0) RETURNING product_id";
     let other: Uuid = sqlx::query_scalar(add).bind(shop.business).fetch_one(pool).await.expect("a product more");
     shop.enqueue(pool, "purchase", "of what stays", &shop.purchase(1)).await;
     shop.enqueue(pool, "purchase", "of what goes", &Shop { product: other, ..shop }.purchase(1)).await;
-    let mut editing = pool.begin().await.expect("begins");
-    let delete = "DELETE FROM commissary.products WHERE business_id = $1 AND product_id = $2";
-    sqlx::query(delete).bind(shop.business).bind(other).execute(&mut *editing).await.expect("it has no facts");
-    let serving = tokio::spawn(async move { engine.serve(BusinessId(shop.business)).await });
-    until_one_waits(pool).await;
-    let more = "UPDATE commissary.subsidy_programs SET value = value + 10 WHERE business_id = $1";
-    sqlx::query(more).bind(shop.business).execute(&mut *editing).await.expect("the program is changed");
-    editing.commit().await.expect("committed");
-    serving.await.expect("served");
-    let given = "SELECT sum(subsidy)::bigint FROM commissary.orders WHERE business_id = $1";
-    assert_eq!(shop.number(pool, given).await, 1 + 2);
+    let delete = "DELETE FROM commissary.products WHERE business_id = $1 AND name = 'Other'";
+    serve_during_an_edit(&database, &shop, &engine, delete, Duration::ZERO).await;
+    assert_eq!(shop.number(pool, SUBSIDIES).await, 1 + 2);
     assert_eq!(shop.result(pool, "of what goes").await.expect("a result").0, "rejected");
 }
 
@@ -194,7 +150,7 @@ async fn a_batch_that_waits_for_a_customer_holds_no_product() {
     let shop = Shop::open(pool, 100, 100).await;
     let engine = engine(&database).await;
     shop.enqueue(pool, "purchase", "first", &shop.purchase(1)).await;
-    let mut editing = edit(pool, &shop).await;
+    let mut editing = edit(pool, &shop, HOLD_CUSTOMER).await;
     let serving = tokio::spawn(async move { engine.serve(BusinessId(shop.business)).await });
     until_one_waits(pool).await;
     let product = "SELECT FROM commissary.products WHERE business_id = $1 FOR UPDATE NOWAIT";
@@ -209,11 +165,48 @@ async fn engine(database: &TestDatabase) -> Engine {
     Engine::new(worker, database.settings())
 }
 
-/// Begins a transaction that holds the shop's customer, as an import does.
-async fn edit(pool: &PgPool, shop: &Shop) -> Transaction<'static, Postgres> {
+/// As an import does.
+const HOLD_CUSTOMER: &str = "SELECT FROM commissary.customers WHERE business_id = $1 FOR UPDATE";
+const SUBSIDIES: &str = "SELECT sum(subsidy)::bigint FROM commissary.orders WHERE business_id = $1";
+
+/// A shop of which a first purchase was served, with a subsidy of 1: the period and the budget are open, so that a batch that
+/// waits for a lock has read everything.
+async fn subsidised(database: &TestDatabase) -> (Shop, Engine) {
+    let pool = database.pool();
+    let shop = Shop::open(pool, 1_000, 100).await;
+    shop.subsidise(pool, 50).await;
+    let engine = engine(database).await;
+    shop.enqueue(pool, "purchase", "first", &shop.purchase(1)).await;
+    engine.serve(BusinessId(shop.business)).await;
+    (shop, engine)
+}
+
+/// Serves the shop while a transaction that has run `first` makes the program give 1 more, and commits once a batch waits for it.
+async fn serve_during_an_edit(
+    database: &TestDatabase,
+    shop: &Shop,
+    engine: &Engine,
+    first: &'static str,
+    pause: Duration,
+) {
+    let pool = database.pool();
+    let mut editing = edit(pool, shop, first).await;
+    let serving = {
+        let (engine, business) = (engine.clone(), BusinessId(shop.business));
+        tokio::spawn(async move { engine.serve(business).await })
+    };
+    until_one_waits(pool).await;
+    let more = "UPDATE commissary.subsidy_programs SET value = value + 10 WHERE business_id = $1";
+    sqlx::query(more).bind(shop.business).execute(&mut *editing).await.expect("the program is changed");
+    tokio::time::sleep(pause).await;
+    editing.commit().await.expect("committed");
+    serving.await.expect("served");
+}
+
+/// Begins a transaction with a statement on the shop's rows.
+async fn edit(pool: &PgPool, shop: &Shop, first: &'static str) -> Transaction<'static, Postgres> {
     let mut editing = pool.begin().await.expect("begins");
-    let customer = "SELECT FROM commissary.customers WHERE business_id = $1 FOR UPDATE";
-    sqlx::query(customer).bind(shop.business).execute(&mut *editing).await.expect("locked");
+    sqlx::query(first).bind(shop.business).execute(&mut *editing).await.expect(first);
     editing
 }
 
