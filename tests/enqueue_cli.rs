@@ -5,7 +5,7 @@ mod shop;
 mod support;
 
 use std::io::Write;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use apalis::prelude::TaskSink;
 use commissary::db::{Role, connect};
@@ -120,6 +120,21 @@ async fn compressed_files_and_a_default_business() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_hears_does_not_stop_an_enqueue() {
+    let database = support::database().await;
+    let shop = Shop::open(database.pool(), 100, 100).await;
+    let payload = shop.purchase(1);
+    let job =
+        json!({"business_id": shop.business, "kind": "purchase", "idempotency_key": "behind", "payload": payload});
+    let file = file(("{}\n".repeat(100) + &job.to_string()).as_bytes());
+    let mut enqueue = database.command(&["enqueue", "--file", file.path().to_str().expect("UTF-8")]);
+    let mut child = enqueue.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    drop(child.stderr.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(1), "lines were refused");
+    assert_eq!(shop.number(database.pool(), "SELECT count(*) FROM commissary.jobs WHERE business_id = $1").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn result_waits_for_a_result() {
     let database = support::database().await;
     let pool = database.pool();
@@ -127,7 +142,7 @@ async fn result_waits_for_a_result() {
     let business = shop.business.to_string();
     let waiting = database
         .command(&["result", "--business", &business, "--key", "k", "--wait", "60"])
-        .stdout(std::process::Stdio::piped())
+        .stdout(Stdio::piped())
         .spawn()
         .expect("it starts");
     shop.enqueue(pool, "purchase", "k", &shop.purchase(1)).await;

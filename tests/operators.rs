@@ -307,22 +307,3 @@ async fn a_reader_that_has_gone_is_no_fault_and_a_full_disk_is_told() {
         assert!(stderr.starts_with("commissary: No space left on device"), "{command:?}: {stderr}");
     }
 }
-
-#[tokio::test]
-async fn what_nobody_hears_does_not_stop_an_enqueue() {
-    let database = support::database().await;
-    let shop = Shop::open(database.pool(), 100, 100).await;
-    let mut lines = "{}\n".repeat(100);
-    let payload = shop.purchase(1);
-    let job =
-        json!({"business_id": shop.business, "kind": "purchase", "idempotency_key": "behind", "payload": payload});
-    lines.push_str(&job.to_string());
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("jobs.jsonl");
-    std::fs::write(&file, lines).expect("written");
-    let mut enqueue = database.command(&["enqueue", "--file", &file.display().to_string()]);
-    let mut child = enqueue.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
-    drop(child.stderr.take());
-    assert_eq!(child.wait().expect("it ends").code(), Some(1), "lines were refused");
-    assert_eq!(shop.number(database.pool(), "SELECT count(*) FROM commissary.jobs WHERE business_id = $1").await, 1);
-}

@@ -34,7 +34,7 @@ pub struct Args {
 /// If there is no server to be had, or one of the steps failed; the message says which and why.
 pub async fn run(args: Args, settings: &Settings) -> anyhow::Result<Ended> {
     if settings.database.url.is_some() {
-        say(format_args!("Using the server of DATABASE_URL."))?;
+        say("Using the server of DATABASE_URL.")?;
         let ended = show(&args, settings, None).await?;
         say(format_args!("\n{}", ways_to_look("\"$DATABASE_URL\"")))?;
         return Ok(ended);
@@ -85,7 +85,7 @@ async fn show(args: &Args, settings: &Settings, private: Option<SecretUrl>) -> a
     let report = Report::read(&pool, &data.businesses, before.asked_at).await?;
     say(format_args!("\n{report}"))?;
     if report.is_unchanged() {
-        say(format_args!("Running the demonstration again changes nothing: the same keys give the stored results."))?;
+        say("Running the demonstration again changes nothing: the same keys give the stored results.")?;
     }
     let waiting = progress(&pool, &data.businesses).await?.waiting;
     if waiting > 0 {
@@ -94,7 +94,7 @@ async fn show(args: &Args, settings: &Settings, private: Option<SecretUrl>) -> a
         ))?;
         is_well = false;
     }
-    say(format_args!("\nAuditing: every invariant, over everything that was recorded"))?;
+    say("\nAuditing: every invariant, over everything that was recorded")?;
     is_well &= program.run(&["audit"]).await?;
     Ok(if is_well { Ended::Well } else { Ended::WithProblems })
 }

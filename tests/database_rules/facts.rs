@@ -1,6 +1,6 @@
 //! What the facts, the queue and its results refuse.
 
-use super::{CHECK, FOREIGN_KEY, RESTRICT, Rule, UNIQUE};
+use super::{CHECK, FOREIGN_KEY, NOT_NULL, RESTRICT, Rule, UNIQUE};
 
 /// What may not follow …c2's last entry (seq 2, balance 10): seq, kind, amount, before, after, limit, order, refund.
 pub const ENTRIES: &[(&str, &str, &str)] = &[
@@ -52,6 +52,9 @@ pub const FACTS: &[Rule] = &[
     ("line 0", "INSERT INTO commissary.order_items VALUES ('@a', '@d3', 0, '@b1', 1, 10, 0, 10, '@aa')", CHECK),
     ("a line of another business's product", "INSERT INTO commissary.order_items VALUES ('@a', '@d3', 2, '@b9', 1, 10, 0, 10, '@aa')", FOREIGN_KEY),
     ("a line of an unknown order", "INSERT INTO commissary.order_items VALUES ('@a', '@dd', 1, '@b1', 1, 10, 0, 10, '@aa')", FOREIGN_KEY),
+    ("a line without a job", "INSERT INTO commissary.order_items VALUES ('@a', '@d3', 2, '@b1', 1, 10, 0, 10)", NOT_NULL),
+    ("a refunded line without a job", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d1', '@c1', 20, 10, 10, true, now(), '@51', '@aa');
+        INSERT INTO commissary.refund_items VALUES ('@a', '@7f', 1, '@d1', 2, 20)", NOT_NULL),
     ("a refund that is not its parts", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d3', '@c2', 5, 1, 5, true, now(), '@51', '@aa')", CHECK),
     ("a refund of an unknown order", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@dd', '@c2', 5, 0, 5, true, now(), '@51', '@aa')", FOREIGN_KEY),
     ("a refund into a settled period", "INSERT INTO commissary.refunds VALUES ('@a', '@7f', '@d3', '@c2', 5, 0, 5, true, now(), '@53', '@aa')", RESTRICT),

@@ -14,6 +14,7 @@ use sqlx::{AssertSqlSafe, Executor};
 const FOREIGN_KEY: &str = "23503";
 const UNIQUE: &str = "23505";
 const CHECK: &str = "23514";
+const NOT_NULL: &str = "23502";
 const RESTRICT: &str = "23001";
 const OUT_OF_RANGE: &str = "22003";
 
