@@ -81,6 +81,9 @@ impl Effects {
 }
 
 /// Written directly, not by way of a `Value`, whose maps were most of the worker's comparisons of strings.
+///
+/// What every purchase writes has its keys in the order in which jsonb keeps them, shorter ones first, then by bytes: the
+/// server sorts an object's keys, and is done with one look at those that are sorted already (docs/adr/0011).
 fn text(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("names are strings, and no value's own serialization fails")
 }
@@ -107,25 +110,25 @@ fn exact(value: Decimal, currency: Currency) -> Exact {
 
 #[derive(Serialize)]
 struct PurchaseOutcome<'a> {
-    order_id: OrderId,
     total: Exact,
-    subsidy: Exact,
     payable: Exact,
-    program_id: Option<ProgramId>,
-    balance_after: Exact,
+    subsidy: Exact,
+    order_id: OrderId,
     available: Exact,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     evaluation: Vec<Fared<'a>>,
+    program_id: Option<ProgramId>,
+    balance_after: Exact,
 }
 
 /// An element of an evaluation.
 #[derive(Serialize)]
 struct Fared<'a> {
-    program_id: ProgramId,
+    why: &'a str,
+    chosen: bool,
     discount: Exact,
     fundable: bool,
-    chosen: bool,
-    why: &'a str,
+    program_id: ProgramId,
 }
 
 fn purchase_outcome(purchase: &Purchase, currency: Currency) -> PurchaseOutcome<'_> {
@@ -188,30 +191,30 @@ fn fared(candidates: &[Candidate], currency: Currency) -> Vec<Fared<'_>> {
 /// What the subsidy ledger keeps of a program, under its columns' names; `total_budget` is the total in force.
 #[derive(Serialize)]
 struct ProgramSnapshot<'a> {
-    program_id: ProgramId,
-    name: &'a str,
-    organization_id: OrganizationId,
-    office_id: Option<OfficeId>,
-    team_id: Option<TeamId>,
-    outlet_id: Option<OutletId>,
-    kind: &'static str,
-    value: Exact,
     cap: Option<Exact>,
-    priority: i32,
-    min_order_amount: Option<Exact>,
-    starts_at: Option<String>,
+    kind: &'static str,
+    name: &'a str,
+    value: Exact,
     ends_at: Option<String>,
+    hour_to: Option<String>,
+    team_id: Option<TeamId>,
+    priority: i32,
     weekdays: Option<&'a [i16]>,
     hour_from: Option<String>,
-    hour_to: Option<String>,
-    budget_period: &'static str,
-    total_budget: Exact,
-    per_customer_cap: Option<Exact>,
-    allow_partial: bool,
     is_active: bool,
-    budget_used_before: Exact,
-    budget_used_after: Exact,
+    office_id: Option<OfficeId>,
+    outlet_id: Option<OutletId>,
+    starts_at: Option<String>,
+    program_id: ProgramId,
     period_start: NaiveDate,
+    total_budget: Exact,
+    allow_partial: bool,
+    budget_period: &'static str,
+    organization_id: OrganizationId,
+    min_order_amount: Option<Exact>,
+    per_customer_cap: Option<Exact>,
+    budget_used_after: Exact,
+    budget_used_before: Exact,
     #[serde(skip_serializing_if = "Option::is_none")]
     customer_used_before: Option<Exact>,
 }

@@ -1,5 +1,9 @@
 //! Outcomes and snapshots as JSON: exactly CONTRACT's names and forms.
 
+use std::fmt;
+
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
 use super::fixture::*;
@@ -110,4 +114,80 @@ fn the_program_snapshot_of_a_plain_program_has_nulls_and_no_customers_use() {
         "budget_used_before": "0.00", "budget_used_after": "3.00", "period_start": "1970-01-01",
     });
     assert_eq!(read(&bought.subsidy.expect("it won").program_snapshot(DOLLARS)), expected);
+}
+
+/// The server sorts an object's keys unless they stand as jsonb keeps them, which was 4 % of its work for a purchase.
+#[test]
+fn what_every_purchase_writes_has_its_keys_in_the_order_of_jsonb() {
+    let capped = Program { per_customer_cap: Some(amount("40")), ..program(7) };
+    let bought = purchase(&with_programs(vec![capped]), &buy(WORKER, vec![line(BREAD, 1)])).expect("it is allowed");
+    let subsidy = bought.subsidy.as_ref().expect("it won");
+    ordered(&subsidy.program_snapshot(DOLLARS));
+    ordered(&evaluation_json(&bought.evaluation, DOLLARS));
+    ordered(&Effects::Purchase(Box::new(bought)).outcome(DOLLARS));
+}
+
+fn ordered(text: &str) {
+    let Keys(objects) = serde_json::from_str(text).expect("what is written as JSON is JSON");
+    assert!(!objects.is_empty(), "no object in {text}");
+    for keys in objects {
+        assert!(keys.is_sorted_by_key(|key| (key.len(), key.clone())), "{keys:?} in {text}");
+    }
+}
+
+/// The keys of each object in a JSON text, as they stand there.
+struct Keys(Vec<Vec<String>>);
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(KeysVisitor)
+    }
+}
+
+struct KeysVisitor;
+
+impl<'de> Visitor<'de> for KeysVisitor {
+    type Value = Keys;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
+        let (mut own, mut inner) = (Vec::new(), Vec::new());
+        while let Some((key, Keys(objects))) = map.next_entry::<String, Keys>()? {
+            own.push(key);
+            inner.extend(objects);
+        }
+        inner.push(own);
+        Ok(Keys(inner))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Keys, A::Error> {
+        let mut inner = Vec::new();
+        while let Some(Keys(objects)) = seq.next_element::<Keys>()? {
+            inner.extend(objects);
+        }
+        Ok(Keys(inner))
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Keys, E> {
+        Ok(Keys(Vec::new()))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Keys, E> {
+        Ok(Keys(Vec::new()))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Keys, E> {
+        Ok(Keys(Vec::new()))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Keys, E> {
+        Ok(Keys(Vec::new()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Keys, E> {
+        Ok(Keys(Vec::new()))
+    }
 }
