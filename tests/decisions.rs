@@ -163,14 +163,21 @@ async fn one_subsidy_wins_and_the_ledger_keeps_why() {
         let (status, _, outcome) = decide(&engine, pool, &shop, "purchase", shop.purchase(quantity)).await;
         assert_eq!(status, "completed", "{outcome}");
         seen.push((outcome["program_id"].clone(), outcome["subsidy"].clone(), outcome["payable"].clone()));
-        let evaluation = outcome["evaluation"].as_array().expect("every candidate is explained");
-        assert_eq!(evaluation.len(), 2);
-        assert_eq!(evaluation.iter().filter(|candidate| candidate["chosen"] == json!(true)).count(), 1);
+        assert_eq!(outcome["why"], "won: highest fundable discount");
     }
     let expected = [(tenth, "3.00", "27.00"), (flat, "2.00", "28.00"), (flat, "1.00", "29.00")];
     let expected: Vec<_> =
         expected.map(|(program, subsidy, payable)| (json!(program), json!(subsidy), json!(payable))).into();
     assert_eq!(seen, expected);
+    let evaluations = "SELECT evaluation FROM commissary.subsidy_ledger WHERE business_id = $1 ORDER BY entry_id";
+    let evaluations: Vec<Value> =
+        sqlx::query_scalar(evaluations).bind(shop.business).fetch_all(pool).await.expect("the entries");
+    assert_eq!(evaluations.len(), 3);
+    for evaluation in evaluations {
+        let evaluation = evaluation.as_array().expect("every candidate is explained");
+        assert_eq!(evaluation.len(), 2);
+        assert_eq!(evaluation.iter().filter(|candidate| candidate["chosen"] == json!(true)).count(), 1);
+    }
     let sql = "SELECT program_snapshot FROM commissary.subsidy_ledger WHERE business_id = $1 AND program_id = $2 ORDER BY entry_id LIMIT 1";
     let snapshot: Value =
         sqlx::query_scalar(sql).bind(shop.business).bind(flat).fetch_one(pool).await.expect("an entry");

@@ -269,7 +269,7 @@ function outcome({ customer, exponent }, { id, total, subsidy, payable, after })
     program_id: subsidy.program?.program_id ?? null,
     balance_after: text(after),
     available: text(customer.limit - after),
-    evaluation: subsidy.evaluation
+    ...(subsidy.program ? { why: 'won: highest fundable discount' } : { evaluation: subsidy.evaluation })
   }
 }
 

@@ -110,6 +110,8 @@ fn exact(value: Decimal, currency: Currency) -> Exact {
 
 #[derive(Serialize)]
 struct PurchaseOutcome<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
     total: Exact,
     payable: Exact,
     subsidy: Exact,
@@ -131,17 +133,20 @@ struct Fared<'a> {
     program_id: ProgramId,
 }
 
+/// Of a subsidy it says why that program won: the subsidy ledger has how every candidate fared. Without one nothing else keeps
+/// that, so it stands here.
 fn purchase_outcome(purchase: &Purchase, currency: Currency) -> PurchaseOutcome<'_> {
-    let Purchase { order, charge, .. } = purchase;
+    let Purchase { order, charge, subsidy, evaluation, .. } = purchase;
     PurchaseOutcome {
-        order_id: order.order_id,
+        why: evaluation.iter().find(|candidate| candidate.chosen).map(|winner| winner.why.as_ref()),
         total: money(order.total, currency),
-        subsidy: money(order.subsidy, currency),
         payable: money(order.payable, currency),
-        program_id: purchase.subsidy.as_ref().map(|subsidy| subsidy.program.program_id),
-        balance_after: money(charge.balance_after, currency),
+        subsidy: money(order.subsidy, currency),
+        order_id: order.order_id,
         available: available(charge, currency),
-        evaluation: fared(&purchase.evaluation, currency),
+        evaluation: if subsidy.is_some() { Vec::new() } else { fared(evaluation, currency) },
+        program_id: subsidy.as_ref().map(|subsidy| subsidy.program.program_id),
+        balance_after: money(charge.balance_after, currency),
     }
 }
 

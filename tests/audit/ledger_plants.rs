@@ -105,8 +105,8 @@ pub const PLANTS: &[Plant] = &[
     ),
     plant(
         "a payable below zero",
-        "ALTER TABLE commissary.orders DROP CONSTRAINT orders_payable_check, DROP CONSTRAINT orders_total_check;
-         ALTER TABLE commissary.order_items DROP CONSTRAINT order_items_unit_price_check;
+        "ALTER DOMAIN commissary.unsigned_amount DROP CONSTRAINT unsigned_amount_check;
+         ALTER DOMAIN commissary.price DROP CONSTRAINT price_check;
          ALTER TABLE commissary.credit_ledger DROP CONSTRAINT credit_ledger_sign;
          UPDATE commissary.orders SET total = -1, payable = -1 WHERE order_id = '@d8';
          UPDATE commissary.order_items SET unit_price = -1, line_total = -1 WHERE order_id = '@d8';

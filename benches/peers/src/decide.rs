@@ -97,7 +97,7 @@ impl Order {
     /// What the caller reads.
     pub fn outcome(&self, facts: &Facts, account: &Account) -> Value {
         let text = |value| format(value, facts.exponent);
-        json!({
+        let mut outcome = json!({
             "order_id": self.order_id,
             "total": text(self.basket.total),
             "subsidy": text(self.subsidy.amount()),
@@ -105,7 +105,11 @@ impl Order {
             "program_id": self.subsidy.winner.as_ref().map(|winner| winner.program.program_id),
             "balance_after": text(self.balance_after),
             "available": text(account.customer.credit_limit - self.balance_after),
-            "evaluation": self.subsidy.evaluation,
-        })
+        });
+        match &self.subsidy.winner {
+            Some(_) => outcome["why"] = "won: highest fundable discount".into(),
+            None => outcome["evaluation"] = self.subsidy.evaluation.clone(),
+        }
+        outcome
     }
 }

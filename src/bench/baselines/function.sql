@@ -196,7 +196,9 @@ BEGIN
         outcome := jsonb_build_object('order_id', new_order, 'total', round(total, job.places)::text,
             'subsidy', round(offer.discount, job.places)::text, 'payable', round(payable, job.places)::text,
             'program_id', offer.program_id, 'balance_after', round(balance + payable, job.places)::text,
-            'available', round(buyer.credit_limit - balance - payable, job.places)::text, 'evaluation', offer.evaluation);
+            'available', round(buyer.credit_limit - balance - payable, job.places)::text) || CASE
+                WHEN offer.program_id IS NULL THEN jsonb_build_object('evaluation', offer.evaluation)
+                ELSE '{"why": "won: highest fundable discount"}' END;
     ELSE
         outcome := jsonb_build_object('message', refusal);
     END IF;

@@ -5,7 +5,9 @@ WITH decided AS (
         count(*) FILTER (WHERE r.status = 'completed' AND r.outcome ->> 'program_id' IS NOT NULL) AS subsidised,
         count(*) FILTER (WHERE r.status = 'completed' AND (
             NOT r.outcome ?& '{order_id,total,subsidy,payable,program_id,balance_after,available}'
-            OR $2::bigint > 0 AND jsonb_array_length(r.outcome -> 'evaluation') <> $2::bigint)) AS incomplete,
+            OR CASE WHEN r.outcome ->> 'program_id' IS NOT NULL THEN r.outcome ->> 'why' IS NULL
+                WHEN $2::bigint > 0 THEN jsonb_array_length(r.outcome -> 'evaluation') IS DISTINCT FROM $2::bigint
+                ELSE false END)) AS incomplete,
         coalesce(sum((r.outcome ->> 'payable')::numeric) FILTER (WHERE r.status = 'completed'), 0) AS payable
     FROM commissary.job_results r
 ), numbered AS (

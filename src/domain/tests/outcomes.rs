@@ -23,23 +23,39 @@ fn the_outcome_of_a_purchase_without_programs() {
 }
 
 #[test]
-fn the_outcome_of_a_subsidised_purchase_has_its_evaluation() {
+fn the_outcome_of_a_subsidised_purchase_says_why_and_the_evaluation_how_all_fared() {
     let world = with_programs(vec![program(2), Program { is_active: false, ..program(1) }]);
     let bought = purchase(&world, &buy(WORKER, vec![line(BREAD, 1)])).expect("nothing refuses it");
-    let evaluation = read(&evaluation_json(&bought.evaluation, DOLLARS));
     let expected = json!([
         { "program_id": "00000000-0000-0000-0000-000000000001", "discount": "0.00", "fundable": false,
           "chosen": false, "why": "not eligible: inactive" },
         { "program_id": "00000000-0000-0000-0000-000000000002", "discount": "5.00", "fundable": true,
           "chosen": true, "why": "won: highest fundable discount" },
     ]);
-    assert_eq!(evaluation, expected);
+    assert_eq!(read(&evaluation_json(&bought.evaluation, DOLLARS)), expected);
     let expected = json!({
         "order_id": "00000000-0000-0000-0000-000000000386", "total": "10.00", "subsidy": "5.00", "payable": "5.00",
         "program_id": "00000000-0000-0000-0000-000000000002", "balance_after": "5.00", "available": "995.00",
-        "evaluation": expected,
+        "why": "won: highest fundable discount",
     });
     assert_eq!(read(&Effects::Purchase(Box::new(bought)).outcome(DOLLARS)), expected);
+}
+
+#[test]
+fn the_outcome_of_a_purchase_that_no_program_pays_for_has_its_evaluation() {
+    let world = with_programs(vec![Program { is_active: false, ..program(1) }]);
+    let bought = purchase(&world, &buy(WORKER, vec![line(BREAD, 1)])).expect("nothing refuses it");
+    let expected = json!({
+        "order_id": "00000000-0000-0000-0000-000000000386", "total": "10.00", "subsidy": "0.00", "payable": "10.00",
+        "program_id": null, "balance_after": "10.00", "available": "990.00",
+        "evaluation": [
+            { "program_id": "00000000-0000-0000-0000-000000000001", "discount": "0.00", "fundable": false,
+              "chosen": false, "why": "not eligible: inactive" },
+        ],
+    });
+    let outcome = Effects::Purchase(Box::new(bought)).outcome(DOLLARS);
+    ordered(&outcome);
+    assert_eq!(read(&outcome), expected);
 }
 
 #[test]

@@ -22,7 +22,7 @@ WITH period AS MATERIALIZED (
 ), customer AS MATERIALIZED (
     -- The last balance_after is the sum.
     SELECT c.customer_id, c.credit_limit, c.organization_id, c.office_id, c.team_id, c.is_active,
-        l.seq, l.balance_after, l.created_at, c.version = s.version AS is_settled
+        l.seq, l.balance_after::numeric, l.created_at, c.version = s.version AS is_settled
     FROM period CROSS JOIN LATERAL unnest($3::uuid[]) u (customer_id) CROSS JOIN LATERAL (
         SELECT s.xmin AS version FROM commissary.customers s
         WHERE s.business_id = $1 AND s.customer_id = u.customer_id
@@ -48,7 +48,7 @@ WITH period AS MATERIALIZED (
         OFFSET 0
     ) p
 ), budget AS MATERIALIZED (
-    SELECT k.program_id, k.budget_period, k.period_start, k.total_budget, k.budget_used
+    SELECT k.program_id, k.budget_period::text, k.period_start, k.total_budget::numeric, k.budget_used
     FROM (
         SELECT p.program_id, p.budget_period, ($5::date[])[array_position($4::text[], p.budget_period)] AS period_start
         FROM program p
@@ -65,7 +65,7 @@ WITH period AS MATERIALIZED (
     ) k
     WHERE EXISTS (SELECT FROM period)
 ), product AS MATERIALIZED (
-    SELECT p.product_id, p.price, p.tax_rate, p.stock, p.outlet_id, p.is_active, p.version = s.version AS is_settled
+    SELECT p.product_id, p.price::numeric, p.tax_rate::numeric, p.stock, p.outlet_id, p.is_active, p.version = s.version AS is_settled
     FROM unnest($9::uuid[]) u (product_id) CROSS JOIN LATERAL (
         SELECT s.xmin AS version FROM commissary.products s
         WHERE s.business_id = $1 AND s.product_id = u.product_id

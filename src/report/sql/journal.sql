@@ -10,7 +10,7 @@ JOIN commissary.businesses b ON b.business_id = $1
 LEFT JOIN commissary.orders o ON o.business_id = $1 AND o.order_id = l.order_id
 LEFT JOIN commissary.refunds r ON r.business_id = $1 AND r.refund_id = l.refund_id
 LEFT JOIN LATERAL (
-    SELECT array_agg(t.tax_rate ORDER BY t.tax_rate) AS rates,
+    SELECT array_agg(t.tax_rate::numeric ORDER BY t.tax_rate) AS rates,
         array_agg(CASE l.kind WHEN 'charge' THEN 0 ELSE t.bought - t.returned END ORDER BY t.tax_rate) AS kept_before,
         array_agg(CASE l.kind WHEN 'charge' THEN t.bought ELSE t.bought - t.returned - t.returning END
             ORDER BY t.tax_rate) AS kept_after
