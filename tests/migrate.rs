@@ -127,6 +127,48 @@ async fn lines_get_the_job_of_their_order_once_no_worker_lives() {
     assert!(changed.is_err_and(|error| error.to_string().contains("append-only")), "lines are final again");
 }
 
+/// Where the rows of the tables stand that migration 0026 gives other types; a table that is rewritten stands elsewhere.
+const PLACES: &str = "SELECT format('%s %s', c.relname, pg_relation_filenode(c.oid)) FROM pg_class c
+    WHERE c.relnamespace = 'commissary'::regnamespace AND c.relname IN
+        ('orders', 'order_items', 'credit_ledger', 'subsidy_ledger', 'subsidy_budgets', 'products') ORDER BY 1";
+
+#[tokio::test]
+async fn rules_become_types_beside_facts_without_a_rewrite_once_no_worker_lives() {
+    let database = support::empty_database().await;
+    let pool = database.pool();
+    commissary::db::MIGRATIONS.run_to(25, pool).await.expect("a superuser may");
+    sqlx::raw_sql(include_str!("fixtures/facts.sql")).execute(pool).await.expect("the facts are consistent");
+    let places: Vec<String> = sqlx::query_scalar(PLACES).fetch_all(pool).await.expect("readable");
+    assert_eq!(places.len(), 6);
+    let mut worker = pool.acquire().await.expect("a session").detach();
+    sqlx::raw_sql(AssertSqlSafe(with_ids(LIVES))).execute(&mut worker).await.expect("its life begins");
+
+    let refused = database.commissary(&["migrate"]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    let message = stderr(&refused);
+    assert!(message.contains("workers of an earlier version are at work"), "{message}");
+
+    sqlx::Connection::close(worker).await.expect("its session ends");
+    let migrated = database.commissary(&["migrate"]);
+    assert!(migrated.status.success(), "{}", stderr(&migrated));
+    let found: Vec<String> = sqlx::query_scalar(PLACES).fetch_all(pool).await.expect("readable");
+    assert_eq!(found, places, "no table was rewritten");
+    for broken in [
+        "UPDATE commissary.products SET price = -1",
+        "UPDATE commissary.products SET price = 'NaN'",
+        "UPDATE commissary.products SET tax_rate = 100.01",
+        "UPDATE commissary.products SET name = ' '",
+        "UPDATE commissary.products SET stock = -1",
+        "UPDATE commissary.subsidy_budgets SET total_budget = 'NaN'",
+        "UPDATE commissary.subsidy_budgets SET budget_used = -1",
+        "UPDATE commissary.subsidy_budgets SET budget_period = 'year'",
+    ] {
+        let refused = sqlx::raw_sql(broken).execute(pool).await.expect_err(broken);
+        let code = refused.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
+        assert_eq!(code.as_deref(), Some("23514"), "{broken}: {refused}");
+    }
+}
+
 #[tokio::test]
 async fn a_worker_refuses_a_schema_of_another_version() {
     let database = support::database().await;
