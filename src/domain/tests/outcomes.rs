@@ -132,7 +132,7 @@ fn the_program_snapshot_of_a_plain_program_has_nulls_and_no_customers_use() {
     assert_eq!(read(&bought.subsidy.expect("it won").program_snapshot(DOLLARS)), expected);
 }
 
-/// The server sorts an object's keys unless they stand as jsonb keeps them, which was 4 % of its work for a purchase.
+/// The server sorts an object's keys unless they stand as jsonb keeps them: sorting was 3 % of a deep queue's profile.
 #[test]
 fn what_every_purchase_writes_has_its_keys_in_the_order_of_jsonb() {
     let capped = Program { per_customer_cap: Some(amount("40")), ..program(7) };
@@ -147,7 +147,7 @@ fn ordered(text: &str) {
     let Keys(objects) = serde_json::from_str(text).expect("what is written as JSON is JSON");
     assert!(!objects.is_empty(), "no object in {text}");
     for keys in objects {
-        assert!(keys.is_sorted_by_key(|key| (key.len(), key.clone())), "{keys:?} in {text}");
+        assert!(keys.is_sorted_by(|a, b| (a.len(), a) <= (b.len(), b)), "{keys:?} in {text}");
     }
 }
 
