@@ -81,7 +81,12 @@ async fn the_claim_reads_its_index_in_order_under_the_policies() {
     let plan: Vec<String> = sqlx::query_scalar(AssertSqlSafe(claim)).fetch_all(&mut *tx).await.expect("a plan");
     let plan = plan.join("\n");
     assert!(plan.contains("Index Scan using jobs_ready") && !plan.contains("Sort"), "{plan}");
-    let ten_read = plan.lines().any(|line| line.contains("jobs_ready") && line.contains("rows=10 "));
+    // Since version 18 actual rows are an average over the loops, with decimals.
+    let are_ten = |actual: &str| actual.contains("rows=10 ") || actual.contains("rows=10.00 ");
+    let ten_read = plan
+        .lines()
+        .filter(|line| line.contains("jobs_ready"))
+        .any(|line| line.split_once("actual").is_some_and(|(_, actual)| are_ten(actual)));
     assert!(ten_read, "only as many jobs as are claimed are read:\n{plan}");
 }
 
