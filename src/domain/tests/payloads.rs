@@ -113,6 +113,36 @@ fn lines_name_the_field_that_is_malformed() {
 }
 
 #[test]
+fn a_period_is_exactly_a_year_and_a_month() {
+    for period in ["2026-10", "0001-01", "9999-12"] {
+        let read = parse(Kind::SettlementClose, &format!(r#"{{"period": "{period}"}}"#), DOLLARS);
+        assert!(matches!(read, Ok(Request::SettlementClose(month)) if month.0 == period), "{period}");
+    }
+    // Each of seven bytes or characters, and most of them a date to a lenient reader.
+    for period in [
+        "2026- 1",
+        " 2026-1",
+        "2026-1 ",
+        "+202-01",
+        "-202-01",
+        "  26-01",
+        "2026-00",
+        "2026-13",
+        "2026-+1",
+        "0000-01",
+        "2026/10",
+        "2026-1",
+        "2026-010",
+        "26-10",
+        "",
+        "２０２６-１０",
+        "2026-1٣",
+    ] {
+        assert_eq!(field(Kind::SettlementClose, &format!(r#"{{"period": "{period}"}}"#)), "period", "{period:?}");
+    }
+}
+
+#[test]
 fn at_most_500_lines() {
     let lines = |count| {
         let line = format!(r#"{{"product_id": "{ID}", "quantity": 1}}"#);
