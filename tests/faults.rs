@@ -162,6 +162,30 @@ async fn the_first_sigterm_drains_and_the_second_aborts() {
     }
 }
 
+/// A batch that outlasts the time that a shutdown waits for it: the process then waits for its connection, and still listens.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_sigterm_aborts_however_long_ago_the_first_was() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = four_waiting(pool).await;
+    let mut held = pool.begin().await.expect("a transaction begins");
+    sqlx::raw_sql("LOCK TABLE commissary.job_results IN SHARE MODE").execute(&mut *held).await.expect("held up");
+    let mut command = database.command(&["worker"]);
+    let command = command.env("RUST_LOG", "off").env("COMMISSARY_WORKER__SHUTDOWN_TIMEOUT_MS", "100");
+    let mut stopped = command.env("COMMISSARY_DATABASE__LOCK_TIMEOUT_MS", "600000").spawn().expect("a worker starts");
+    until(pool, BLOCKED).await;
+    signal(&stopped);
+    until_signal_is_handled(&stopped);
+    // Far longer than it waits for the batch.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(stopped.try_wait().expect("it can be asked").is_none(), "the batch is not over");
+    signal(&stopped);
+    assert_eq!(stopped.wait().expect("it aborts").code(), Some(130));
+    held.rollback().await.expect("free again");
+    until(pool, NOBODY).await;
+    assert_eq!(shop::facts(pool, shop.business).await, [0; 5], "an aborted batch is rolled back");
+}
+
 /// Waits until no SIGTERM is pending for the process: its handler has run.
 fn until_signal_is_handled(child: &Child) {
     let status = format!("/proc/{}/status", child.id());
@@ -239,6 +263,115 @@ async fn a_failing_batch_is_halved_down_to_the_culprit() {
     );
     assert_eq!(shop::facts(pool, shop.business).await, [39, 39, 39, 0, 40]);
     assert_eq!(count(pool, "SELECT max(decision_seq) FROM commissary.job_results").await, 40);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_takes_too_long_is_run_again_in_halves() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = Shop::open(pool, 1_000_000, 1_000_000).await;
+    for key in 1..=40 {
+        shop.enqueue(pool, "purchase", &key.to_string(), &shop.purchase(1)).await;
+    }
+    // All of them take two seconds, of which a statement may take one: no more than some twenty fit.
+    sqlx::raw_sql(
+        "CREATE FUNCTION public.dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END $$;
+         CREATE TRIGGER dawdle BEFORE INSERT ON commissary.orders FOR EACH ROW EXECUTE FUNCTION public.dawdle()",
+    )
+    .execute(pool)
+    .await
+    .expect("purchases that take their time");
+    let mut settings = quick(&database);
+    settings.database.statement_timeout_ms = 1_000;
+    drain(&engine(&settings).await, pool, &shop).await;
+    assert_eq!(shop::facts(pool, shop.business).await, [40, 40, 40, 0, 40]);
+    let attempts = "SELECT max(attempts)::bigint FROM commissary.job_results";
+    assert_eq!(count(pool, attempts).await, 1, "slowness charges no attempt");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_that_cannot_end_in_time_is_given_up_and_holds_up_nobody() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = Shop::open(pool, 1_000_000, 1_000_000).await;
+    // What a statement's time limit gives, without the quarter of an hour.
+    sqlx::raw_sql(
+        "CREATE FUNCTION public.cancel() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'out of time' USING ERRCODE = 'query_canceled'; END $$;
+         CREATE TRIGGER cancel BEFORE INSERT ON commissary.overdue_events EXECUTE FUNCTION public.cancel()",
+    )
+    .execute(pool)
+    .await
+    .expect("a scan that is cancelled");
+    shop.enqueue(pool, "overdue_scan", "scan", &serde_json::json!({})).await;
+    shop.enqueue(pool, "purchase", "behind", &shop.purchase(1)).await;
+    drain(&engine(&quick(&database)).await, pool, &shop).await;
+    let (status, _, outcome) = shop.result(pool, "scan").await.expect("a result");
+    assert_eq!(status, "failed");
+    assert!(outcome["message"].as_str().is_some_and(|message| message.contains("did not end in time")), "{outcome}");
+    assert_eq!(shop.result(pool, "behind").await.expect("a result").0, "completed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_beside_another_schema_charges_nothing() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = four_waiting(pool).await;
+    let engine = engine(&quick(&database)).await;
+    let version: i32 =
+        sqlx::query_scalar("SELECT commissary.schema_version()").fetch_one(pool).await.expect("a version");
+    let set = |version: i32| {
+        let body = format!("LANGUAGE sql IMMUTABLE RETURN {version}");
+        AssertSqlSafe(format!("CREATE OR REPLACE FUNCTION commissary.schema_version() RETURNS integer {body}"))
+    };
+    // The statement is prepared before the schema changes.
+    assert_eq!(engine.serve_at_most(BusinessId(shop.business), 1).await, Served::Batch { jobs: 1, has_more: true });
+    sqlx::raw_sql(set(version + 1)).execute(pool).await.expect("migrated");
+    let fault = engine.process(BusinessId(shop.business), 500).await.expect_err("it is not for this program");
+    assert!(fault.to_string().contains("start the version that migrated it"), "{fault}");
+    assert_eq!(engine.serve(BusinessId(shop.business)).await, Served::BackOff);
+    assert_eq!(count(pool, "SELECT max(attempts)::bigint FROM commissary.jobs").await, 0);
+    sqlx::raw_sql(set(version)).execute(pool).await.expect("as before");
+    assert_eq!(engine.serve(BusinessId(shop.business)).await, Served::Batch { jobs: 3, has_more: false });
+}
+
+/// Where the decision below finds its database, and whether it has already changed it.
+static BUSINESS_OF: std::sync::Mutex<Option<(String, uuid::Uuid)>> = std::sync::Mutex::new(None);
+
+/// Gives the business another currency before it decides, once: as if the claim had read what was there before a change.
+fn beside_a_new_currency(snapshot: &Snapshot, job: &Job) -> Decision {
+    if let Some((url, business)) = BUSINESS_OF.lock().expect("unspoilt").take() {
+        let change = format!(
+            "SET session_replication_role = replica;
+             UPDATE commissary.businesses SET currency = 'JPY' WHERE business_id = '{business}'"
+        );
+        let changed = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+            runtime.block_on(async {
+                let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await?;
+                sqlx::raw_sql(AssertSqlSafe(change)).execute(&mut connection).await
+            })
+        });
+        changed.join().expect("no panic").expect("changed past its trigger, which waits for the turn");
+    }
+    decide(snapshot, job)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn amounts_of_a_currency_that_was_just_replaced_are_not_stored() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = Shop::open(pool, 1_000, 100).await;
+    let payment = serde_json::json!({ "customer_id": shop.customer, "amount": "12.50" });
+    shop.enqueue(pool, "payment", "cents", &payment).await;
+    *BUSINESS_OF.lock().expect("unspoilt") = Some((database.url().to_owned(), shop.business));
+    let engine = engine(&quick(&database)).await.deciding_by(beside_a_new_currency);
+    let fault = engine.process(BusinessId(shop.business), 500).await.expect_err("it decided in dollars");
+    assert!(fault.to_string().contains("currency or time zone was changed"), "{fault}");
+    drain(&engine, pool, &shop).await;
+    let (status, reason, _) = shop.result(pool, "cents").await.expect("a result");
+    assert_eq!((status.as_str(), reason.as_deref()), ("rejected", Some("malformed")), "yen have no cents");
+    assert_eq!(shop::facts(pool, shop.business).await[2], 0, "nothing is in the ledger");
 }
 
 /// Panics on purchases of 13 pieces.

@@ -164,6 +164,24 @@ async fn rules_become_types_beside_facts_without_a_rewrite_once_no_worker_lives(
     }
 }
 
+/// What comes after a migration that waits for a table waits behind it: so it does not wait for long.
+#[tokio::test]
+async fn a_table_in_use_is_not_waited_for_without_end() {
+    let database = support::empty_database().await;
+    let pool = database.pool();
+    commissary::db::MIGRATIONS.run_to(25, pool).await.expect("a superuser may");
+    let mut report = pool.begin().await.expect("a transaction begins");
+    sqlx::query("SELECT FROM commissary.products").execute(&mut *report).await.expect("read");
+    let migrate = || database.command(&["migrate"]).env("COMMISSARY_DATABASE__LOCK_TIMEOUT_MS", "200").output();
+    let refused = migrate().expect("it runs");
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    let message = stderr(&refused);
+    assert!(message.contains("migration 26") && message.contains("run `commissary migrate` again"), "{message}");
+    report.rollback().await.expect("it ends");
+    let migrated = migrate().expect("it runs");
+    assert!(migrated.status.success(), "{}", stderr(&migrated));
+}
+
 #[tokio::test]
 async fn a_worker_refuses_a_schema_of_another_version() {
     let database = support::database().await;

@@ -1,8 +1,8 @@
 //! `migrate`: creates or updates the schema and the roles.
 
-use sqlx::migrate::MigrateError;
+use sqlx::migrate::{Migrate, MigrateError};
 use sqlx::postgres::PgDatabaseError;
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::Ended;
 use super::output::say;
@@ -34,6 +34,10 @@ pub async fn migrate(settings: &Settings) -> anyhow::Result<(i64, i64)> {
          security would hide the rows it must change",
         login.name
     );
+    // Another `migrate` is waited for, as long as it takes. A table that is in use is not: whoever came after us would wait behind.
+    connection.lock().await?;
+    let lock_timeout = format!("SET lock_timeout = {}", settings.database.lock_timeout_ms);
+    sqlx::raw_sql(AssertSqlSafe(lock_timeout)).execute(&mut connection).await?;
     let before = applied(&mut connection).await?;
     db::MIGRATIONS.run(&mut connection).await.map_err(told_once)?;
     let after = applied(&mut connection).await?;
@@ -45,7 +49,16 @@ fn told_once(error: MigrateError) -> anyhow::Error {
     if let MigrateError::ExecuteMigration(sqlx::Error::Database(fault), version) = &error
         && let Some(fault) = fault.try_downcast_ref::<PgDatabaseError>()
     {
-        let advice = fault.hint().map(|hint| format!(". {hint}")).unwrap_or_default();
+        let advice = match (fault.hint(), fault.code()) {
+            (Some(hint), _) => format!(". {hint}"),
+            // 55P03: a report, an audit or a session that was left open reads or writes a table that is to be changed.
+            (None, "55P03") => {
+                ". Another session uses a table that it changes; nothing of it was applied: when that session has \
+                 ended (pg_stat_activity shows it), run `commissary migrate` again"
+                    .to_owned()
+            }
+            (None, _) => String::new(),
+        };
         return anyhow::anyhow!("migration {version}: {}{advice}", fault.message());
     }
     error.into()

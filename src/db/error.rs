@@ -22,6 +22,9 @@ pub enum DbError {
     /// What was loaded no longer fits the locked rows, such as a budget period that turned over while waiting.
     #[error("{0}: the batch is run again")]
     Stale(&'static str),
+    /// The schema is of another version than this program: whatever it did would fail, or fit the data no longer.
+    #[error("{0}")]
+    OtherSchema(String),
     /// The database holds something that this program does not know.
     #[error("{0}")]
     Unknown(String),
@@ -46,11 +49,25 @@ impl DbError {
         }
     }
 
+    /// Whether a statement took longer than it may (57014), and was not waiting for a lock (55P03).
+    #[must_use]
+    pub fn is_out_of_time(&self) -> bool {
+        self.sqlstate().as_deref() == Some("57014")
+    }
+
+    /// Of long work in one statement, which ran into a limit of its own: it would do so again, so it is the work's fault, unlike
+    /// waiting in vain.
+    pub(crate) fn of_long_work(error: sqlx::Error, work: &str) -> Self {
+        let error = Self::from(error);
+        if error.is_out_of_time() { Self::Unknown(format!("{work} did not end in time: {error}")) } else { error }
+    }
+
     /// Whose fault it is. Matched by SQLSTATE class, since constraint names differ on a distributed database.
     #[must_use]
     pub fn fault(&self) -> Fault {
         let Self::Sql(error) = self else {
-            return if matches!(self, Self::Stale(_) | Self::NoUrl) { Fault::Operating } else { Fault::Work };
+            let is_operating = matches!(self, Self::Stale(_) | Self::OtherSchema(_) | Self::NoUrl);
+            return if is_operating { Fault::Operating } else { Fault::Work };
         };
         let sqlx::Error::Database(_) = error else {
             // Io, Tls, PoolTimedOut, WorkerCrashed …: the connection's; a decoding error is the work's.

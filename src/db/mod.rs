@@ -12,6 +12,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Postgres, Tr
 
 pub use error::{DbError, Fault};
 pub(crate) use record::records;
+pub(crate) use startup::misfit;
 pub use startup::{MIGRATIONS, UnsafeServer, check_worker_server};
 
 use crate::config::{DatabaseSettings, SecretUrl};

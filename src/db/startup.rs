@@ -58,18 +58,21 @@ async fn schema_version(pool: &PgPool) -> Result<Option<i32>, DbError> {
 }
 
 /// Why this program cannot work on a schema of that version, if so. A worker writes what its own schema asks for: on another, every
-/// batch would fail, and each failure is an attempt of a job.
-fn misfit(version: Option<i32>) -> Option<String> {
-    let ours = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+/// batch would fail, and each failure is an attempt of a job. So it is asked at the start, and with every turn that is taken.
+pub(crate) fn misfit(version: Option<i32>) -> Option<String> {
+    let ours = MIGRATIONS.iter().last().map_or(0, |migration| migration.version);
     let theirs = version.map(i64::from);
-    let state = theirs.map_or("not there or old".to_owned(), |theirs| format!("at migration {theirs}"));
-    match theirs {
-        Some(theirs) if theirs == ours => None,
-        Some(theirs) if theirs > ours => Some(format!(
-            "the schema is {state}, and this program knows {ours}; start the version that migrated it, or a later one"
-        )),
-        _ => Some(format!("the schema is {state}, and this program needs migration {ours}; run `commissary migrate`")),
+    if theirs == Some(ours) {
+        return None;
     }
+    let state = theirs.map_or("not there or old".to_owned(), |theirs| format!("at migration {theirs}"));
+    Some(if theirs > Some(ours) {
+        format!(
+            "the schema is {state}, and this program knows {ours}; start the version that migrated it, or a later one"
+        )
+    } else {
+        format!("the schema is {state}, and this program needs migration {ours}; run `commissary migrate`")
+    })
 }
 
 #[cfg(test)]

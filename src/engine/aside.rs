@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 use uuid::Uuid;
 
@@ -31,22 +32,34 @@ const CHARGE_AGAIN: Duration = Duration::from_millis(20);
 pub(super) struct Asides {
     jobs: Mutex<HashSet<JobId>>,
     hands: Semaphore,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Asides {
     pub(super) fn new() -> Self {
-        Self { jobs: Mutex::default(), hands: Semaphore::new(ASIDES_MAX as usize) }
+        Self { jobs: Mutex::default(), hands: Semaphore::new(ASIDES_MAX as usize), tasks: Mutex::default() }
     }
 
     /// Those that no turn of this process is to claim.
     pub(super) fn ids(&self) -> Vec<Uuid> {
-        self.locked().iter().map(|job| job.0).collect()
+        locked(&self.jobs).iter().map(|job| job.0).collect()
     }
 
-    /// A set of ids is whole after every operation on it, so a panic elsewhere spoils nothing.
-    fn locked(&self) -> MutexGuard<'_, HashSet<JobId>> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Ends all of it where it is: nothing of it was committed.
+    pub(super) fn give_up(&self) {
+        locked(&self.tasks).abort_all();
     }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = locked(&self.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(work);
+    }
+}
+
+/// A set is whole after every operation on it, so a panic elsewhere spoils nothing.
+fn locked<T>(set: &Mutex<T>) -> MutexGuard<'_, T> {
+    set.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Takes the job out of the set however its work ends.
@@ -54,18 +67,18 @@ struct Entry(Arc<Asides>, JobId);
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.0.locked().remove(&self.1);
+        locked(&self.0.jobs).remove(&self.1);
     }
 }
 
 impl Engine {
     /// Starts the work beside the turn; the transaction that claimed the job must have ended.
     pub(super) fn start_aside(&self, business: BusinessId, (job, attempts): (JobId, u32), month: Month) {
-        if !self.asides.locked().insert(job) {
+        if !locked(&self.asides.jobs).insert(job) {
             return;
         }
         let (engine, entry) = (self.clone(), Entry(Arc::clone(&self.asides), job));
-        tokio::spawn(async move {
+        self.asides.spawn(async move {
             let _entry = entry;
             let _hand = engine.asides.hands.acquire().await.expect("the semaphore is never closed");
             if let Err(error) = engine.work_aside(business, job, &month).await {

@@ -89,7 +89,7 @@ pub(super) async fn lock(
             &outlets,
             &keys as &[&str],
             clock as Option<DateTime<Utc>>,
-            claim.time_zone
+            claim.turn.time_zone
         );
         let locked = locked.fetch_one(&mut *connection).await?;
         let Some(period) = locked.period_id else {

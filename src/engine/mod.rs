@@ -76,8 +76,10 @@ impl Engine {
         Self { decide, ..self }
     }
 
-    /// Gives the connections that are kept between batches back to the pool: before it is closed.
+    /// Gives the connections that are kept between batches back to the pool, and gives up what is worked on beside turns (the
+    /// next worker starts it anew), so that the pool can be closed.
     pub fn rest(&self) {
         self.hands.rest();
+        self.asides.give_up();
     }
 }

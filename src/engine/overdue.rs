@@ -18,7 +18,8 @@ pub(super) async fn scan(control: Control<'_>) -> Result<Progress, DbError> {
     let Control { connection, turn, job, moment } = control;
     sqlx::raw_sql(RAISE_TIMEOUT).execute(&mut *connection).await?;
     let scan = sqlx::query_file!("src/engine/sql/scan_overdue.sql", turn.business.0, moment.now, job.job_id.0);
-    let found = scan.fetch_one(connection).await?;
+    let found = scan.fetch_one(connection).await;
+    let found = found.map_err(|error| DbError::of_long_work(error, "the scan of all customers"))?;
     // The sum over all customers may exceed what one amount holds.
     let overdue_total: Decimal = found.overdue_total;
     Ok(Progress::Done(json!({

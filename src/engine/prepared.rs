@@ -53,7 +53,7 @@ impl Engine {
                 }
             }
             let count = i64::try_from(results.len()).expect("a batch has at most 10,000 jobs");
-            batches.push(PreparedBatch { turn, written, results, decided_at });
+            batches.push(PreparedBatch { turn: turn.clone(), written, results, decided_at });
             turn.decision_seq += count;
         }
         tx.commit().await?;

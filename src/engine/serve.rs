@@ -1,8 +1,8 @@
 //! Serve: a business's turn, with what to do when its batch fails.
 //!
-//! An operating fault is tried again, a bounded number of times with jitter, and then the business backs off. A fault of
-//! the work itself halves the batch until the culprit is alone; only then is an attempt charged, in a transaction of its
-//! own, and its neighbours go on.
+//! An operating fault is tried again, a bounded number of times with jitter, and then the business backs off; a batch that a
+//! statement's time limit ended is halved first. A fault of the work itself halves the batch until the culprit is alone;
+//! only then is an attempt charged, in a transaction of its own, and its neighbours go on.
 
 use std::time::Duration;
 
@@ -56,7 +56,11 @@ impl Engine {
                     limit = u32::try_from(claimed.len() / 2).unwrap_or(1);
                     tracing::warn!(%business, limit, error = %fault.error, "a batch failed: it is run again in halves");
                 }
-                _ => {
+                (_, claimed) => {
+                    if fault.error.is_out_of_time() && claimed.len() > 1 {
+                        // At its size it would be again; how long a smaller one takes, the line learns when it commits.
+                        limit = u32::try_from(claimed.len() / 2).unwrap_or(1);
+                    }
                     faults += 1;
                     if !retry_later(business, faults, &fault).await {
                         return Served::BackOff;

@@ -112,16 +112,8 @@ pub(super) async fn settle(
     let now = moment(&mut *connection, business, clock).await?.now;
     sqlx::raw_sql(AGGREGATION).execute(&mut *connection).await?;
     let insert = sqlx::query_file!("src/engine/sql/insert_statements.sql", business.0, period.period_id, now, job.0);
-    insert.execute(&mut *connection).await.map_err(too_long)?;
+    let aggregated = insert.execute(&mut *connection).await;
+    aggregated.map_err(|error| DbError::of_long_work(error, "aggregating the statements"))?;
     let settle = sqlx::query_file!("src/engine/sql/settle_period.sql", business.0, period.period_id, now);
     expect_rows("settle_period", settle.execute(connection).await?, 1)
-}
-
-/// An aggregation that ran into its limit would do so again: that is charged to the job, unlike waiting in vain.
-fn too_long(error: sqlx::Error) -> DbError {
-    let error = DbError::from(error);
-    if error.sqlstate().as_deref() == Some("57014") {
-        return DbError::Unknown(format!("the statements could not be aggregated in time: {error}"));
-    }
-    error
 }

@@ -335,6 +335,7 @@ async fn store_sets(
     let (programs, budget_periods, period_starts) = super::rows::budget_keys(written.budgets.keys().copied());
     let (drawn, totals): (Vec<Decimal>, Vec<Option<Decimal>>) = written.budgets.values().copied().unzip();
     let ends = Ends::of(turn, endings);
+    let exponent = i16::try_from(turn.settings.currency.exponent()).expect("currencies have at most 4 decimals");
     let stored = sqlx::query_file!(
         "src/engine/sql/store.sql",
         turn.business.0,
@@ -397,9 +398,14 @@ async fn store_sets(
         endings.decided_at,
         endings.simulated,
         &ends.gone,
-        ends.last_seq
+        ends.last_seq,
+        exponent,
+        turn.time_zone
     );
     let stored = stored.fetch_one(connection).await?;
+    if stored.entries == 0 && !entries.customer.is_empty() {
+        return Err(DbError::Stale("the business's currency or time zone was changed as its turn was taken"));
+    }
     expect_count("store: entries", stored.entries, entries.customer.len())?;
     expect_count("store: products", stored.products, products.len())?;
     expect_count("store: budgets", stored.budgets, programs.len())?;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::db::DbError;
+use crate::db::{self, DbError};
 use crate::domain::request::Kind;
 use crate::domain::snapshot::{Business, Moment, OverduePolicy, moment_of};
 use crate::ids::{BusinessId, JobId};
@@ -14,7 +14,7 @@ use crate::money::Currency;
 const PROMOTED_MAX: i64 = 10_000;
 
 /// A business's turn: its queue row is locked until the transaction ends.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Turn {
     /// Whose.
     pub business: BusinessId,
@@ -22,6 +22,8 @@ pub struct Turn {
     pub decision_seq: i64,
     /// What decisions depend on.
     pub settings: Business,
+    /// The business's time zone, by its name.
+    pub time_zone: String,
 }
 
 /// A turn with its jobs.
@@ -31,8 +33,6 @@ pub struct Claim {
     pub turn: Turn,
     /// When it was taken.
     pub moment: Moment,
-    /// The business's time zone, by its name.
-    pub time_zone: String,
     /// The jobs, locked; perhaps none.
     pub jobs: Vec<ClaimedJob>,
     /// How many jobs whose time has come were moved among the ready ones.
@@ -59,7 +59,8 @@ pub struct ClaimedJob {
 /// `clock` fixes the moment for simulations.
 ///
 /// # Errors
-/// [`DbError`] of a statement, or if the business's settings or a kind are unknown to this program.
+/// [`DbError`] of a statement, or if the business's settings or a kind are unknown to this program;
+/// [`DbError::OtherSchema`] if the schema was migrated since the worker started.
 pub async fn claim(
     connection: &mut PgConnection,
     business: BusinessId,
@@ -77,13 +78,15 @@ pub async fn claim(
             clock as Option<DateTime<Utc>>
         );
         let Some(row) = claimed.fetch_optional(&mut *connection).await? else { return Ok(None) };
+        if let Some(misfit) = db::misfit(Some(row.schema_version)) {
+            return Err(DbError::OtherSchema(misfit));
+        }
         if row.has_due && promoted.is_none() {
             // They may come before those that were claimed, so it is claimed again.
             promoted = Some(promote_due(connection, business).await?);
             continue;
         }
         let settings = settings(business, row.exponent, row.overdue_after_days, &row.overdue_policy)?;
-        let turn = Turn { business, decision_seq: row.decision_seq, settings };
         let (ids, kinds) = (row.job_ids.unwrap_or_default(), row.kinds.unwrap_or_default());
         let keys = row.idempotency_keys.unwrap_or_default();
         let rest = row.payloads.unwrap_or_default().into_iter().zip(row.attempts.unwrap_or_default());
@@ -91,8 +94,8 @@ pub async fn claim(
         let jobs = jobs.map(|(((id, kind), key), (payload, attempts))| job(id, &kind, key, payload, attempts));
         let jobs = jobs.collect::<Result<_, _>>()?;
         let moment = moment_of!(row);
-        let promoted = promoted.unwrap_or_default();
-        return Ok(Some(Claim { turn, moment, time_zone: row.time_zone, jobs, promoted }));
+        let turn = Turn { business, decision_seq: row.decision_seq, settings, time_zone: row.time_zone };
+        return Ok(Some(Claim { turn, moment, jobs, promoted: promoted.unwrap_or_default() }));
     }
 }
 

@@ -128,8 +128,10 @@ pub async fn run_deciding_by(settings: Settings, until_empty: bool, decide: Deci
         schedules.stop().await;
     }
     life.end().await;
+    // The pool first, so that what is given back to it is closed at once, whatever its session is at.
+    let closed = pool.close();
     engine.rest();
-    pool.close().await;
+    closed.await;
     if died.load(Ordering::Relaxed) {
         return Err(WorkerError::Died("its apalis worker ended with an error; the log says which".to_owned()));
     }

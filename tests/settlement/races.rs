@@ -168,6 +168,60 @@ async fn purchases_commit_while_statements_are_aggregated() {
     assert_eq!(database.commissary(&["audit"]).status.code(), Some(0));
 }
 
+/// A discard takes the turn: waiting for the aggregation would hold up every purchase, and call what was done discarded.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_close_that_is_worked_on_is_not_discarded() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = Shop::open(pool, 1_000, 100).await;
+    buy(&engine_at(&database.settings(), OCTOBER).await, pool, &shop, "before", 1).await;
+    let held = hold(pool, "settlement_statements").await;
+    shop.enqueue(pool, "settlement_close", "close", &json!({"period": "2026-10"})).await;
+    let november = engine_at(&database.settings(), NOVEMBER).await;
+    for _ in 0..2 {
+        november.serve(BusinessId(shop.business)).await;
+    }
+    until(pool, BLOCKED).await;
+    let discard = "SELECT commissary.discard($1, 'close')";
+    let refused = sqlx::query(discard).bind(shop.business).execute(pool).await.expect_err("it is worked on");
+    let refused = refused.as_database_error().expect("the function's own error");
+    assert_eq!(refused.code().as_deref(), Some("CM409"), "{refused}");
+    assert!(refused.message().contains("being worked on"), "{refused}");
+    held.rollback().await.expect("free again");
+    drain(&november, pool, &shop).await;
+    assert_eq!(shop.result(pool, "close").await.expect("a result").0, "completed");
+}
+
+/// The next worker starts an aggregation anew, so a process that is told to stop does not wait a quarter of an hour for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_told_to_stop_gives_an_aggregation_up() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = Shop::open(pool, 1_000, 100).await;
+    buy(&engine_at(&database.settings(), "2020-02-10T12:00:00Z").await, pool, &shop, "one", 1).await;
+    let held = hold(pool, "settlement_statements").await;
+    shop.enqueue(pool, "settlement_close", "close", &json!({"period": "2020-02"})).await;
+    let mut worker = database.command(&["worker"]);
+    let mut worker = worker.env("RUST_LOG", "off").spawn().expect("a worker starts");
+    until(pool, BLOCKED).await;
+    let told = std::process::Command::new("kill").args(["-TERM", &worker.id().to_string()]).status();
+    assert!(told.expect("kill runs").success());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let ended = loop {
+        if let Some(ended) = worker.try_wait().expect("it can be asked") {
+            break ended;
+        }
+        assert!(Instant::now() < deadline, "it waits for what is held up");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(ended.success(), "{ended}");
+    held.rollback().await.expect("free again");
+    assert_eq!(shop.number(pool, STATEMENTS).await, 0);
+    let next = engine_at(&database.settings(), NOVEMBER).await;
+    drain(&next, pool, &shop).await;
+    assert_eq!(shop.result(pool, "close").await.expect("a result").0, "completed");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_aggregation_that_fails_is_charged_and_given_up_and_another_close_goes_on() {
     let database = support::database().await;

@@ -52,7 +52,9 @@ WITH new_orders AS (
             unnest($30::uuid[]) AS order_id, unnest($31::timestamptz[]) AS created_at,
             unnest($32::text[]) AS reference, unnest($33::uuid[]) AS job_id, unnest($34::uuid[]) AS refund_id
     ) u
-    WHERE b.business_id = $1
+    -- What the amounts were rounded by and dated by was read on the snapshot that the turn was taken on, which may be older than
+    -- the turn; while it is held nobody changes these, so a difference shows here: then nothing is inserted.
+    WHERE b.business_id = $1 AND commissary.currency_exponent(b.currency) = $62::smallint AND b.time_zone = $63
     RETURNING 1
 ), new_subsidies AS (
     -- The subsidies that won, each with its program's whole state and every candidate's evaluation.
