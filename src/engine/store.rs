@@ -335,7 +335,6 @@ async fn store_sets(
     let (programs, budget_periods, period_starts) = super::rows::budget_keys(written.budgets.keys().copied());
     let (drawn, totals): (Vec<Decimal>, Vec<Option<Decimal>>) = written.budgets.values().copied().unzip();
     let ends = Ends::of(turn, endings);
-    let exponent = i16::try_from(turn.settings.currency.exponent()).expect("currencies have at most 4 decimals");
     let stored = sqlx::query_file!(
         "src/engine/sql/store.sql",
         turn.business.0,
@@ -399,7 +398,7 @@ async fn store_sets(
         endings.simulated,
         &ends.gone,
         ends.last_seq,
-        exponent,
+        turn.currency,
         turn.time_zone
     );
     let stored = stored.fetch_one(connection).await?;

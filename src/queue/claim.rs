@@ -22,7 +22,9 @@ pub struct Turn {
     pub decision_seq: i64,
     /// What decisions depend on.
     pub settings: Business,
-    /// The business's time zone, by its name.
+    /// Its currency's code, for what is stored to be compared with.
+    pub currency: String,
+    /// Its time zone, by its name.
     pub time_zone: String,
 }
 
@@ -94,7 +96,8 @@ pub async fn claim(
         let jobs = jobs.map(|(((id, kind), key), (payload, attempts))| job(id, &kind, key, payload, attempts));
         let jobs = jobs.collect::<Result<_, _>>()?;
         let moment = moment_of!(row);
-        let turn = Turn { business, decision_seq: row.decision_seq, settings, time_zone: row.time_zone };
+        let (decision_seq, currency, time_zone) = (row.decision_seq, row.currency, row.time_zone);
+        let turn = Turn { business, decision_seq, settings, currency, time_zone };
         return Ok(Some(Claim { turn, moment, jobs, promoted: promoted.unwrap_or_default() }));
     }
 }

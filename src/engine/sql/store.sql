@@ -54,7 +54,7 @@ WITH new_orders AS (
     ) u
     -- What the amounts were rounded by and dated by was read on the snapshot that the turn was taken on, which may be older than
     -- the turn; while it is held nobody changes these, so a difference shows here: then nothing is inserted.
-    WHERE b.business_id = $1 AND commissary.currency_exponent(b.currency) = $62::smallint AND b.time_zone = $63
+    WHERE b.business_id = $1 AND b.currency = $62 AND b.time_zone = $63
     RETURNING 1
 ), new_subsidies AS (
     -- The subsidies that won, each with its program's whole state and every candidate's evaluation.

@@ -5,8 +5,8 @@
 -- is skipped as it is to be locked. A lock gives a row's newest version, so the number of the last decision is true. The
 -- business itself is not locked: `store` compares its currency and its time zone, which nobody changes while the turn is held.
 WITH turn AS MATERIALIZED (
-    SELECT q.decision_seq, commissary.currency_exponent(b.currency) AS exponent, b.overdue_after_days, b.overdue_policy,
-        b.time_zone, coalesce($4::timestamptz, clock_timestamp()) AS now
+    SELECT q.decision_seq, b.currency, commissary.currency_exponent(b.currency) AS exponent, b.overdue_after_days,
+        b.overdue_policy, b.time_zone, coalesce($4::timestamptz, clock_timestamp()) AS now
     FROM commissary.queues q JOIN commissary.businesses b ON b.business_id = $1
     WHERE q.business_id = $1 AND NOT q.is_paused
     FOR NO KEY UPDATE OF q SKIP LOCKED
@@ -20,8 +20,8 @@ WITH turn AS MATERIALIZED (
     LIMIT $2
     FOR UPDATE SKIP LOCKED
 )
-SELECT commissary.schema_version() AS "schema_version!", w.decision_seq, w.exponent AS "exponent!", w.overdue_after_days,
-    w.overdue_policy, w.time_zone, w.now AS "now!", w.local AS "local!",
+SELECT commissary.schema_version() AS "schema_version!", w.decision_seq, w.currency, w.exponent AS "exponent!",
+    w.overdue_after_days, w.overdue_policy, w.time_zone, w.now AS "now!", w.local AS "local!",
     (date_trunc('day', w.local) + interval '1 day') AT TIME ZONE w.time_zone AS "day_ends!",
     (date_trunc('week', w.local) + interval '7 days') AT TIME ZONE w.time_zone AS "week_ends!",
     (date_trunc('month', w.local) + interval '1 month') AT TIME ZONE w.time_zone AS "month_ends!",
