@@ -202,7 +202,9 @@ async fn a_worker_that_is_told_to_stop_gives_an_aggregation_up() {
     let held = hold(pool, "settlement_statements").await;
     shop.enqueue(pool, "settlement_close", "close", &json!({"period": "2020-02"})).await;
     let mut worker = database.command(&["worker"]);
-    let mut worker = worker.env("RUST_LOG", "off").spawn().expect("a worker starts");
+    // What holds it up lasts longer than this test waits.
+    let worker = worker.env("RUST_LOG", "off").env("COMMISSARY_DATABASE__LOCK_TIMEOUT_MS", "600000");
+    let mut worker = worker.spawn().expect("a worker starts");
     until(pool, BLOCKED).await;
     let told = std::process::Command::new("kill").args(["-TERM", &worker.id().to_string()]).status();
     assert!(told.expect("kill runs").success());
