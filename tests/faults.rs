@@ -232,14 +232,20 @@ async fn attempts(pool: &PgPool, shop: &Shop, key: &str) -> i64 {
     sqlx::query_scalar(sql).bind(shop.business).bind(key).fetch_one(pool).await.expect(sql)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_failing_batch_is_halved_down_to_the_culprit() {
-    let database = support::database().await;
-    let pool = database.pool();
+/// A shop that runs out of nothing, with forty purchases waiting.
+async fn forty_waiting(pool: &PgPool) -> Shop {
     let shop = Shop::open(pool, 1_000_000, 1_000_000).await;
     for key in 1..=40 {
         shop.enqueue(pool, "purchase", &key.to_string(), &shop.purchase(1)).await;
     }
+    shop
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_batch_is_halved_down_to_the_culprit() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = forty_waiting(pool).await;
     sqlx::raw_sql(
         "CREATE FUNCTION public.poison() RETURNS trigger LANGUAGE plpgsql AS
             $$ BEGIN RAISE EXCEPTION 'poisoned' USING ERRCODE = '22000'; END $$;
@@ -269,10 +275,7 @@ async fn a_failing_batch_is_halved_down_to_the_culprit() {
 async fn a_batch_that_takes_too_long_is_run_again_in_halves() {
     let database = support::database().await;
     let pool = database.pool();
-    let shop = Shop::open(pool, 1_000_000, 1_000_000).await;
-    for key in 1..=40 {
-        shop.enqueue(pool, "purchase", &key.to_string(), &shop.purchase(1)).await;
-    }
+    let shop = forty_waiting(pool).await;
     // All of them take two seconds, of which a statement may take one: no more than some twenty fit.
     sqlx::raw_sql(
         "CREATE FUNCTION public.dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END $$;

@@ -53,13 +53,13 @@ impl Engine {
             match (fault.error.fault(), fault.claimed.as_slice()) {
                 (Fault::Work, [culprit]) => return self.charge_culprit(business, *culprit, &fault.error).await,
                 (Fault::Work, claimed) if claimed.len() > 1 => {
-                    limit = u32::try_from(claimed.len() / 2).unwrap_or(1);
+                    limit = half(claimed);
                     tracing::warn!(%business, limit, error = %fault.error, "a batch failed: it is run again in halves");
                 }
                 (_, claimed) => {
                     if fault.error.is_out_of_time() && claimed.len() > 1 {
                         // At its size it would be again; how long a smaller one takes, the line learns when it commits.
-                        limit = u32::try_from(claimed.len() / 2).unwrap_or(1);
+                        limit = half(claimed);
                     }
                     faults += 1;
                     if !retry_later(business, faults, &fault).await {
@@ -97,6 +97,11 @@ impl Engine {
         tx.commit().await?;
         Ok(true)
     }
+}
+
+/// The next run's limit, for a batch of several.
+fn half(claimed: &[(JobId, u32)]) -> u32 {
+    u32::try_from(claimed.len() / 2).unwrap_or(1)
 }
 
 /// Waits before an operating fault's next run, 10 ms doubling, half of it random; false when there was enough.

@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 
 use super::{NOVEMBER, OCTOBER, STATEMENTS, buy, close, drain, engine_at, period_of, support};
 use crate::shop::Shop;
+use commissary::engine::Engine;
 use commissary::ids::BusinessId;
 
 const BLOCKED: &str = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
@@ -141,20 +142,26 @@ async fn the_row_of_the_period_orders_a_close_and_an_entry_by_itself() {
     assert_eq!(period_of(pool, &shop, "waits").await, "2026-12");
 }
 
+/// Starts a close of October whose aggregation, beside the turn, is held up until the transaction ends.
+async fn close_held_up(pool: &PgPool, shop: &Shop, november: &Engine) -> sqlx::Transaction<'static, sqlx::Postgres> {
+    let held = hold(pool, "settlement_statements").await;
+    shop.enqueue(pool, "settlement_close", "close", &json!({"period": "2026-10"})).await;
+    for _ in 0..2 {
+        november.serve(BusinessId(shop.business)).await;
+    }
+    until(pool, BLOCKED).await;
+    held
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn purchases_commit_while_statements_are_aggregated() {
     let database = support::database().await;
     let pool = database.pool();
     let shop = Shop::open(pool, 1_000, 100).await;
     buy(&engine_at(&database.settings(), OCTOBER).await, pool, &shop, "before", 1).await;
-    let held = hold(pool, "settlement_statements").await;
-    shop.enqueue(pool, "settlement_close", "close", &json!({"period": "2026-10"})).await;
     let november = engine_at(&database.settings(), NOVEMBER).await;
     let another = engine_at(&database.settings(), NOVEMBER).await;
-    for _ in 0..2 {
-        november.serve(BusinessId(shop.business)).await;
-    }
-    until(pool, BLOCKED).await;
+    let held = close_held_up(pool, &shop, &november).await;
     for (engine, key) in [(&november, "same process"), (&another, "another process")] {
         shop.enqueue(pool, "purchase", key, &shop.purchase(1)).await;
         let batch = engine.process(BusinessId(shop.business), 500).await.expect("the purchase commits");
@@ -175,13 +182,8 @@ async fn a_close_that_is_worked_on_is_not_discarded() {
     let pool = database.pool();
     let shop = Shop::open(pool, 1_000, 100).await;
     buy(&engine_at(&database.settings(), OCTOBER).await, pool, &shop, "before", 1).await;
-    let held = hold(pool, "settlement_statements").await;
-    shop.enqueue(pool, "settlement_close", "close", &json!({"period": "2026-10"})).await;
     let november = engine_at(&database.settings(), NOVEMBER).await;
-    for _ in 0..2 {
-        november.serve(BusinessId(shop.business)).await;
-    }
-    until(pool, BLOCKED).await;
+    let held = close_held_up(pool, &shop, &november).await;
     let discard = "SELECT commissary.discard($1, 'close')";
     let refused = sqlx::query(discard).bind(shop.business).execute(pool).await.expect_err("it is worked on");
     let refused = refused.as_database_error().expect("the function's own error");
