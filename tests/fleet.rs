@@ -13,6 +13,10 @@ use shop::Shop;
 use sqlx::PgPool;
 use tokio::sync::Barrier;
 
+/// Who is told of every arrival; a worker's life is an advisory lock too.
+const HOLDER: &str = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (classid::bigint << 32) | objid::bigint = commissary.arrivals_lock()";
 /// Enqueuers, and purchases of each at each shop.
 const CALLERS: usize = 32;
 const PURCHASES: usize = 2;
@@ -186,10 +190,6 @@ async fn hints_alone_bring_every_job_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_worker_loses_its_hints_to_another() {
-    // A worker's life is an advisory lock too.
-    const HOLDER: &str = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-        AND (classid::bigint << 32) | objid::bigint = commissary.arrivals_lock()";
     let database = support::database().await;
     let pool = database.pool();
     let shop = Shop::open(pool, 100, 100).await;
@@ -212,6 +212,50 @@ async fn a_stopped_worker_loses_its_hints_to_another() {
     until(pool, "SELECT count(*) FROM commissary.job_results", 1).await;
     assert!(send("-CONT"));
     stop(stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_does_not_wait_for_deep_queues() {
+    const DEEP: i64 = 3_000;
+    let database = support::database().await;
+    let pool = database.pool();
+    let deep = [Shop::open(pool, 100, 100).await, Shop::open(pool, 100, 100).await];
+    for shop in &deep {
+        // Most are refused, which is as good here.
+        sqlx::query(
+            "SELECT count(*) FROM commissary.enqueue_many($1, (SELECT jsonb_agg(jsonb_build_object(
+                'kind', 'purchase', 'idempotency_key', n::text, 'payload', $2::jsonb)) FROM generate_series(1, $3) n))",
+        )
+        .bind(shop.business)
+        .bind(shop.purchase(1))
+        .bind(DEEP)
+        .execute(pool)
+        .await
+        .expect("enqueued");
+    }
+    let newcomer = Shop::open(pool, 100, 100).await;
+    let mut worker = database.command(&["worker"]);
+    worker
+        .env("COMMISSARY_WORKER__CONCURRENCY", "1")
+        .env("COMMISSARY_WORKER__BATCH_SIZE_MAX", "10")
+        .env("RUST_LOG", "error");
+    let worker = worker.spawn().expect("a worker starts");
+    while newcomer.number(pool, "SELECT count(*) FROM commissary.job_results WHERE business_id <> $1").await == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Its one hand is full and businesses wait for it, so that it wants no hints: a look has to find the newcomer.
+    while sqlx::query_scalar::<_, i32>(HOLDER).fetch_optional(pool).await.expect(HOLDER).is_some() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    newcomer.enqueue(pool, "purchase", "k", &newcomer.purchase(1)).await;
+    while newcomer.result(pool, "k").await.is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let before = "SELECT count(*) FROM commissary.job_results o JOIN commissary.job_results n ON n.business_id = $1
+        WHERE o.business_id <> $1 AND o.finished_at < n.finished_at";
+    let before = newcomer.number(pool, before).await;
+    stop(vec![worker]);
+    assert!(before < DEEP, "{before} of {} jobs of deep queues came first", 2 * DEEP);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,11 +21,12 @@ use crate::engine::Served;
 use crate::ids::BusinessId;
 use crate::queue::{self, Ready};
 
-/// How often to look for further businesses while all hands are busy, since only the next free hand can serve a newcomer:
-/// with short batches, and while all queues are deep.
+/// How often to look at the most while businesses wait for a hand: with short batches, and while all queues are deep.
 const LOOK_WHEN_LIVELY: Duration = Duration::from_millis(4);
 const LOOK_WHEN_DEEP: Duration = Duration::from_millis(100);
-/// Looks wait so many times as long as they took, while all hands are busy: on a bloated queue they are expensive.
+/// Nobody can serve a newcomer while all hands are full, so that a look then waits for the next free one, but no longer.
+const LOOK_WHEN_FULL: Duration = Duration::from_secs(1);
+/// Looks wait so many times as long as they took, while businesses wait: on a bloated queue they are expensive.
 const LOOK_SHARE: u32 = 10;
 /// Likewise while hands are free, and a look is what a newcomer waits for.
 const LOOK_SHARE_WHEN_FREE: u32 = 2;
@@ -65,6 +66,8 @@ pub(super) struct Dispatcher {
     look_at: Instant,
     /// When the last look came back.
     looked_at: Instant,
+    /// Whether the free hand waits for a look: it was the only one, and the last look is too old to say whose turn it is.
+    looks_first: bool,
     /// Whether a hint has come since the last look began.
     hinted: bool,
     faults: u32,
@@ -112,6 +115,7 @@ impl Dispatcher {
             marking: None,
             look_at: Instant::now(),
             looked_at: Instant::now(),
+            looks_first: false,
             hinted: false,
             faults: 0,
             announce,
@@ -123,6 +127,8 @@ impl Dispatcher {
     pub(super) async fn run(mut self) {
         let mut scout = Scout::start(self.pool.clone());
         while self.hand_out().await {
+            let least = if self.waits_to_look() { LOOK_WHEN_FULL } else { Duration::ZERO };
+            let look_at = self.look_at.max(self.looked_at + least);
             tokio::select! {
                 ended = self.ended.recv() => {
                     let Some(ended) = ended else { break };
@@ -140,7 +146,7 @@ impl Dispatcher {
                     self.mark_idle();
                 }
                 hint = self.hints.next() => self.take_hint(hint),
-                () = sleep_until(self.look_at), if !scout.is_out() => {
+                () = sleep_until(look_at), if !scout.is_out() => {
                     self.hinted = false;
                     scout.send();
                 }
@@ -151,12 +157,20 @@ impl Dispatcher {
 
     /// Hands out turns while hands are free; false if nobody takes them any more.
     async fn hand_out(&mut self) -> bool {
+        if self.looks_first {
+            return true;
+        }
         while let Some(turn) = self.line.next(Instant::now().into_std()) {
             if self.turns.send(turn).await.is_err() {
                 return false;
             }
         }
         true
+    }
+
+    /// Whether looks wait for a hand: all are full, and no hint tells of a newcomer.
+    fn waits_to_look(&self) -> bool {
+        self.line.is_full() && !self.hints.has_arrivals()
     }
 
     /// What was never looked at is unknown by its hint, and found by a look.
@@ -175,6 +189,7 @@ impl Dispatcher {
     fn turn_ended(&mut self, ended: &TurnEnded) {
         let TurnEnded { business, served, elapsed } = *ended;
         let now = Instant::now();
+        self.looks_first |= self.waits_to_look() && self.look_at <= now;
         self.line.ended(business, served, elapsed, now.into_std());
         self.tally.turns += 1;
         self.tally.spent += elapsed;
@@ -200,7 +215,7 @@ impl Dispatcher {
     /// Takes in a look, and says how many businesses it found, or none if the database could not be asked.
     fn looked(&mut self, look: Look) -> Option<usize> {
         let now = Instant::now();
-        self.looked_at = now;
+        (self.looked_at, self.looks_first) = (now, false);
         self.tally.looks += 1;
         match look.found {
             Ok(found) => {

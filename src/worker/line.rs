@@ -212,7 +212,7 @@ impl Line {
 
     /// The next turn, if a hand is free and someone waits.
     pub(super) fn next(&mut self, now: Instant) -> Option<NextTurn> {
-        while self.in_flight < self.hands {
+        while !self.is_full() {
             let (charged, _, business) = self.waiting.pop_first()?;
             self.reached = self.reached.max(charged);
             let limit = self.charge(business, now);
@@ -294,9 +294,14 @@ impl Line {
         self.waiting.is_empty() && self.in_flight == 0
     }
 
+    /// Whether no hand is free.
+    pub(super) const fn is_full(&self) -> bool {
+        self.in_flight >= self.hands
+    }
+
     /// Whether someone waits, or would have to.
     pub(super) fn is_busy(&self) -> bool {
-        self.in_flight >= self.hands || !self.waiting.is_empty()
+        self.is_full() || !self.waiting.is_empty()
     }
 
     /// How many have work, for the hands there are.
