@@ -21,13 +21,19 @@ use crate::engine::Served;
 use crate::ids::BusinessId;
 use crate::queue::{self, Ready};
 
-/// How often to look at the most while businesses wait for a hand: with short batches, and while all queues are deep.
+/// How often to look at the most while businesses wait for a hand, but for hints: with short batches, and while all queues
+/// are deep.
 const LOOK_WHEN_LIVELY: Duration = Duration::from_millis(4);
 const LOOK_WHEN_DEEP: Duration = Duration::from_millis(100);
-/// Nobody can serve a newcomer while all hands are full, so that a look then waits for the next free one, but no longer.
+/// Nobody can serve a newcomer while all hands are full, so that a look then waits for the next free one, but no longer: it
+/// also gives the listener its sign of life.
 const LOOK_WHEN_FULL: Duration = Duration::from_secs(1);
-/// Looks wait so many times as long as they took, while businesses wait: on a bloated queue they are expensive.
+/// How long that hand waits for the look, at the most, before it has a turn without.
+const LOOK_AWAITED: Duration = Duration::from_millis(10);
+/// Looks wait so many times as long as they took, while businesses wait: on a bloated queue they are expensive. Up to a
+/// second.
 const LOOK_SHARE: u32 = 10;
+const LOOK_SHARE_MAX: Duration = Duration::from_secs(1);
 /// Likewise while hands are free, and a look is what a newcomer waits for.
 const LOOK_SHARE_WHEN_FREE: u32 = 2;
 /// While every arrival is hinted at, looks come so many times as seldom as they can: they find what hints missed.
@@ -66,8 +72,10 @@ pub(super) struct Dispatcher {
     look_at: Instant,
     /// When the last look came back.
     looked_at: Instant,
-    /// Whether the free hand waits for a look: it was the only one, and the last look is too old to say whose turn it is.
-    looks_first: bool,
+    /// How long it took.
+    look_took: Duration,
+    /// Until when free hands wait for a look, since the last one is too old to say whose turn it is.
+    looks_first: Option<Instant>,
     /// Whether a hint has come since the last look began.
     hinted: bool,
     faults: u32,
@@ -115,7 +123,8 @@ impl Dispatcher {
             marking: None,
             look_at: Instant::now(),
             looked_at: Instant::now(),
-            looks_first: false,
+            look_took: Duration::ZERO,
+            looks_first: None,
             hinted: false,
             faults: 0,
             announce,
@@ -132,7 +141,7 @@ impl Dispatcher {
             tokio::select! {
                 ended = self.ended.recv() => {
                     let Some(ended) = ended else { break };
-                    self.turn_ended(&ended);
+                    self.turn_ended(&ended, scout.is_out());
                 }
                 look = scout.look(), if scout.is_out() => {
                     let Some(look) = look else { break };
@@ -140,12 +149,17 @@ impl Dispatcher {
                     if self.until_empty && found == Some(0) && self.line.is_idle() {
                         break;
                     }
-                    if !self.until_empty && self.hints.tend(self.line.crowd()).await {
+                    // Nobody waits for the hints to be tended.
+                    if !self.hand_out().await {
+                        break;
+                    }
+                    if !self.until_empty && found.is_some() && self.hints.tend(self.line.crowd()).await {
                         self.look_at = Instant::now();
                     }
                     self.mark_idle();
                 }
                 hint = self.hints.next() => self.take_hint(hint),
+                () = wait_until(self.looks_first) => self.looks_first = None,
                 () = sleep_until(look_at), if !scout.is_out() => {
                     self.hinted = false;
                     scout.send();
@@ -157,7 +171,7 @@ impl Dispatcher {
 
     /// Hands out turns while hands are free; false if nobody takes them any more.
     async fn hand_out(&mut self) -> bool {
-        if self.looks_first {
+        if self.looks_first.is_some() {
             return true;
         }
         while let Some(turn) = self.line.next(Instant::now().into_std()) {
@@ -186,10 +200,15 @@ impl Dispatcher {
         }
     }
 
-    fn turn_ended(&mut self, ended: &TurnEnded) {
+    /// Takes in how a turn ended, while a look `is_out` or not.
+    fn turn_ended(&mut self, ended: &TurnEnded, is_out: bool) {
         let TurnEnded { business, served, elapsed } = *ended;
         let now = Instant::now();
-        self.looks_first |= self.waits_to_look() && self.look_at <= now;
+        // A hint may ask for a look sooner than one may cost again.
+        let due = self.look_at.max(self.looked_at + share(self.look_took));
+        if self.waits_to_look() && !is_out && due <= now {
+            self.looks_first = Some(now + LOOK_AWAITED);
+        }
         self.line.ended(business, served, elapsed, now.into_std());
         self.tally.turns += 1;
         self.tally.spent += elapsed;
@@ -202,20 +221,26 @@ impl Dispatcher {
                 // One that is under way or due already will do.
                 self.announce.try_send(()).ok();
                 self.wait = Duration::from_millis(self.settings.poll_min_ms);
-                // Whoever came while all hands were busy waits for this one, unless a hint told of it.
-                if !self.line.is_busy() && !self.hints.has_arrivals() {
-                    self.look_at = self.look_at.min(now.max(self.looked_at + self.wait));
-                }
             }
             Served::Taken => self.tally.taken += 1,
             Served::BackOff => self.tally.backed_off += 1,
+        }
+        // Whoever came while all hands were busy waits for this one, unless a hint told of it; and whoever is left alone comes
+        // back by a look.
+        let has_served = matches!(served, Served::Batch { jobs: 1.., .. });
+        let back_at = || self.line.back_at().map(Instant::from_std);
+        let due = if has_served { (!self.hints.has_arrivals()).then_some(now) } else { back_at() };
+        if let Some(due) = due
+            && !self.line.is_busy()
+        {
+            self.look_at = self.look_at.min(due.max(self.looked_at + self.wait));
         }
     }
 
     /// Takes in a look, and says how many businesses it found, or none if the database could not be asked.
     fn looked(&mut self, look: Look) -> Option<usize> {
         let now = Instant::now();
-        (self.looked_at, self.looks_first) = (now, false);
+        (self.looked_at, self.look_took, self.looks_first) = (now, look.took, None);
         self.tally.looks += 1;
         match look.found {
             Ok(found) => {
@@ -241,12 +266,12 @@ impl Dispatcher {
     /// How long until the next look: short while there was work lately, then doubling.
     fn next_wait(&mut self, took: Duration) -> Duration {
         if self.hints.has_arrivals() && !self.seen.is_empty() {
-            return Duration::from_millis(self.settings.poll_min_ms * LOOK_WHEN_HINTED).max(took * LOOK_SHARE);
+            return Duration::from_millis(self.settings.poll_min_ms * LOOK_WHEN_HINTED).max(share(took));
         }
         if self.line.is_busy() {
             let is_lively = self.line.is_lively(Instant::now().into_std());
             let often = if is_lively { LOOK_WHEN_LIVELY } else { LOOK_WHEN_DEEP };
-            return often.max(took * LOOK_SHARE).min(Duration::from_secs(1));
+            return often.max(share(took));
         }
         if self.worked_at.is_some_and(|at| at.elapsed() < LIVELY) {
             self.wait = Duration::from_millis(self.settings.poll_min_ms);
@@ -292,6 +317,19 @@ impl Drop for Dispatcher {
         let Tally { looks, spent, turns, jobs, taken, empty, backed_off } = self.tally;
         let turn_ms = spent.as_secs_f64() * 1_000.0 / turns.max(1) as f64;
         tracing::info!(looks, turns, turn_ms, jobs, taken, empty, backed_off, "no more turns are handed out");
+    }
+}
+
+/// How long not to look again after a look that took so long.
+fn share(took: Duration) -> Duration {
+    (took * LOOK_SHARE).min(LOOK_SHARE_MAX)
+}
+
+/// Never, if there is nothing to wait for.
+async fn wait_until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -8,6 +8,7 @@
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgListener, PgPool};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::db::DbError;
@@ -22,6 +23,10 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_millis(250);
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(15);
 const FORGOTTEN_AFTER_WAITS: u32 = 3;
 const SIGNS_OF_LIFE: u32 = 3;
+/// How long tending the hints may hold up the worker, and how long a listener that could not be had is done without: while
+/// the server has no connection left, opening one takes as long as the pool waits for one.
+const TEND_MAX: Duration = Duration::from_secs(1);
+const OPEN_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// More hints a second than this are no help: a look every two milliseconds costs less.
 const ARRIVALS_MAX: f64 = 1_500.0;
 
@@ -47,6 +52,8 @@ pub(super) struct Hints {
     forgotten_after: Duration,
     /// When arrivals were asked for in vain.
     refused: Option<Instant>,
+    /// When the listener was given up.
+    lost: Option<Instant>,
 }
 
 /// How many have work, at a look, for the hands there are.
@@ -74,6 +81,7 @@ impl Hints {
             alive: now,
             forgotten_after: FORGOTTEN_AFTER.max(wait_max * FORGOTTEN_AFTER_WAITS),
             refused: None,
+            lost: None,
         }
     }
 
@@ -107,9 +115,14 @@ impl Hints {
         let is_too_much = crowd == Crowd::Waiting || rate > ARRIVALS_MAX;
         self.against = if is_too_much == self.has_arrivals { self.against + 1 } else { 0 };
         let is_decided = self.against >= if crowd == Crowd::None { 1 } else { LOOKS_THAT_DECIDE };
-        self.try_tend(is_decided).await.unwrap_or_else(|error| {
+        if self.lost.is_some_and(|at| at.elapsed() < OPEN_AGAIN_AFTER) {
+            return false;
+        }
+        let tended = timeout(TEND_MAX, self.try_tend(is_decided)).await;
+        tended.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into())).unwrap_or_else(|error| {
             tracing::debug!(%error, "no hints for now: polling only");
             self.forget();
+            self.lost = Some(Instant::now());
             false
         })
     }

@@ -5,7 +5,7 @@
 //! everyone who has not. Between two turns of one business every other that waits gets at most one, unless it is owed one
 //! that its own long batch cost it, or weighs more than [`SHARE_MIN`] times as much: batches that small cost more than
 //! they move, so from there on the heavier one comes more often instead. Nothing idles for fairness' sake: while hands are
-//! free, whoever waits is served at once.
+//! free, whoever waits is served at once, or after the look that says who else waits.
 //!
 //! A turn is also bounded in time, by what recent turns took: shortly while someone lively is about (whose batches are
 //! not full, so that somebody may be waiting for the answer), longer while all there is to do is to drain deep queues.
@@ -287,6 +287,15 @@ impl Line {
         if self.places.get(&business).is_some_and(|place| place.state == State::Absent) {
             self.places.remove(&business);
         }
+    }
+
+    /// When the next of those that are left alone may be tried again, if there are any.
+    pub(super) fn back_at(&self) -> Option<Instant> {
+        let back = |business: &BusinessId| match self.places[business].state {
+            State::Away(until) => Some(until),
+            _ => None,
+        };
+        self.away.iter().filter_map(back).min()
     }
 
     /// Whether nobody waits and nobody is served.

@@ -1,4 +1,4 @@
-//! The scout: looks for businesses with work, on a connection of its own, so that handing out turns never waits for it.
+//! The scout: looks for businesses with work, on a connection of its own, so that handing out turns need not wait for it.
 
 use std::time::Duration;
 
