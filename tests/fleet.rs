@@ -13,17 +13,21 @@ use shop::Shop;
 use sqlx::PgPool;
 use tokio::sync::Barrier;
 
-/// Who is told of every arrival; a worker's life is an advisory lock too.
-const HOLDER: &str = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
+/// The session that is told of every arrival, or 0; a worker's life is an advisory lock too.
+const HOLDER: &str = "SELECT coalesce(max(pid), 0)::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND (classid::bigint << 32) | objid::bigint = commissary.arrivals_lock()";
 /// Enqueuers, and purchases of each at each shop.
 const CALLERS: usize = 32;
 const PURCHASES: usize = 2;
 
+fn worker(database: &support::TestDatabase, settings: &[(&str, &str)]) -> Child {
+    let mut worker = database.command(&["worker"]);
+    worker.env("RUST_LOG", "error").envs(settings.iter().copied()).spawn().expect("a worker starts")
+}
+
 fn workers(database: &support::TestDatabase, count: usize) -> Vec<Child> {
-    let spawn = |_| database.command(&["worker"]).env("RUST_LOG", "error").spawn().expect("a worker starts");
-    (0..count).map(spawn).collect()
+    (0..count).map(|_| worker(database, &[])).collect()
 }
 
 fn stop(workers: Vec<Child>) {
@@ -162,13 +166,9 @@ async fn hints_alone_bring_every_job_at_once() {
     let database = support::database().await;
     let pool = database.pool();
     let shop = Shop::open(pool, 100, 100).await;
-    let mut worker = database.command(&["worker"]);
     // Only hints can be in time: the next look would be in a minute.
-    worker
-        .env("COMMISSARY_WORKER__POLL_MIN_MS", "60000")
-        .env("COMMISSARY_WORKER__POLL_MAX_MS", "60000")
-        .env("RUST_LOG", "error");
-    let worker = worker.spawn().expect("a worker starts");
+    let rare = [("COMMISSARY_WORKER__POLL_MIN_MS", "60000"), ("COMMISSARY_WORKER__POLL_MAX_MS", "60000")];
+    let worker = worker(&database, &rare);
     let begun = Instant::now();
     until(pool, LISTENS, 1).await;
     // The first wakes the idle worker, the others find the business lively.
@@ -194,17 +194,18 @@ async fn a_stopped_worker_loses_its_hints_to_another() {
     let pool = database.pool();
     let shop = Shop::open(pool, 100, 100).await;
     let mut stopped = workers(&database, 1);
-    while sqlx::query_scalar::<_, i32>(HOLDER).fetch_optional(pool).await.expect(HOLDER).is_none() {
+    let holder = || async { sqlx::query_scalar::<_, i64>(HOLDER).fetch_one(pool).await.expect(HOLDER) };
+    while holder().await == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let process = stopped[0].id().to_string();
     let send = |signal: &str| Command::new("kill").args([signal, &process]).status().expect("kill runs").success();
     assert!(send("-STOP"));
-    let before: i32 = sqlx::query_scalar(HOLDER).fetch_one(pool).await.expect("a holder");
+    let before = holder().await;
     stopped.extend(workers(&database, 1));
     // The server forgets it after 15 s without a sign of life.
     let deadline = Instant::now() + Duration::from_secs(60);
-    while sqlx::query_scalar(HOLDER).fetch_optional(pool).await.expect(HOLDER).is_none_or(|now: i32| now == before) {
+    while [0, before].contains(&holder().await) {
         assert!(Instant::now() < deadline, "the stopped worker still has the hints");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -221,17 +222,11 @@ async fn a_newcomer_does_not_wait_for_deep_queues() {
     let pool = database.pool();
     let newcomer = Shop::open(pool, 100, 100).await;
     let deep = [Shop::open(pool, 100, 100).await, Shop::open(pool, 100, 100).await];
-    let mut worker = database.command(&["worker"]);
-    worker
-        .env("COMMISSARY_WORKER__CONCURRENCY", "1")
-        .env("COMMISSARY_WORKER__BATCH_SIZE_MAX", "10")
-        .env("RUST_LOG", "error");
-    let worker = worker.spawn().expect("a worker starts");
+    let one_hand = [("COMMISSARY_WORKER__CONCURRENCY", "1"), ("COMMISSARY_WORKER__BATCH_SIZE_MAX", "10")];
+    let worker = worker(&database, &one_hand);
     // Whoever had work of late wakes nobody.
     newcomer.enqueue(pool, "purchase", "before", &newcomer.purchase(1)).await;
-    while newcomer.result(pool, "before").await.is_none() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(pool, "SELECT count(*) FROM commissary.job_results", 1).await;
     for shop in &deep {
         // Most are refused, which is as good here.
         sqlx::query(
@@ -244,18 +239,12 @@ async fn a_newcomer_does_not_wait_for_deep_queues() {
         .await
         .expect("enqueued");
     }
-    while newcomer.number(pool, OTHERS).await == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(pool, "SELECT count(*) FROM commissary.job_results WHERE idempotency_key = '1'", 2).await;
     // Its one hand is full and businesses wait for it, so that it wants no hints: a look has to find the newcomer.
-    while sqlx::query_scalar::<_, i32>(HOLDER).fetch_optional(pool).await.expect(HOLDER).is_some() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(pool, HOLDER, 0).await;
     newcomer.enqueue(pool, "purchase", "k", &newcomer.purchase(1)).await;
     let at_once = newcomer.number(pool, OTHERS).await;
-    while newcomer.result(pool, "k").await.is_none() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(pool, "SELECT count(*) FROM commissary.job_results WHERE idempotency_key = 'k'", 1).await;
     let first = "SELECT count(*) FROM commissary.job_results o JOIN commissary.job_results n ON n.business_id = $1
         WHERE o.business_id <> $1 AND n.idempotency_key = 'k' AND o.finished_at < n.finished_at";
     let between = newcomer.number(pool, first).await - at_once;

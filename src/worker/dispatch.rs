@@ -159,7 +159,7 @@ impl Dispatcher {
                     self.mark_idle();
                 }
                 hint = self.hints.next() => self.take_hint(hint),
-                () = wait_until(self.looks_first) => self.looks_first = None,
+                () = sleep_until(self.looks_first.unwrap_or(look_at)), if self.looks_first.is_some() => self.looks_first = None,
                 () = sleep_until(look_at), if !scout.is_out() => {
                     self.hinted = false;
                     scout.send();
@@ -205,8 +205,8 @@ impl Dispatcher {
         let TurnEnded { business, served, elapsed } = *ended;
         let now = Instant::now();
         // A hint may ask for a look sooner than one may cost again.
-        let due = self.look_at.max(self.looked_at + share(self.look_took));
-        if self.waits_to_look() && !is_out && due <= now {
+        let may_cost = self.look_at.max(self.looked_at + share(self.look_took));
+        if self.waits_to_look() && !is_out && may_cost <= now {
             self.looks_first = Some(now + LOOK_AWAITED);
         }
         self.line.ended(business, served, elapsed, now.into_std());
@@ -228,8 +228,11 @@ impl Dispatcher {
         // Whoever came while all hands were busy waits for this one, unless a hint told of it; and whoever is left alone comes
         // back by a look.
         let has_served = matches!(served, Served::Batch { jobs: 1.., .. });
-        let back_at = || self.line.back_at().map(Instant::from_std);
-        let due = if has_served { (!self.hints.has_arrivals()).then_some(now) } else { back_at() };
+        let due = if has_served {
+            (!self.hints.has_arrivals()).then_some(now)
+        } else {
+            self.line.back_at().map(Instant::from_std)
+        };
         if let Some(due) = due
             && !self.line.is_busy()
         {
@@ -323,14 +326,6 @@ impl Drop for Dispatcher {
 /// How long not to look again after a look that took so long.
 fn share(took: Duration) -> Duration {
     (took * LOOK_SHARE).min(LOOK_SHARE_MAX)
-}
-
-/// Never, if there is nothing to wait for.
-async fn wait_until(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// Hints at results after commits, gathered, until the dispatcher is gone.
