@@ -272,7 +272,7 @@ async fn a_failing_batch_is_halved_down_to_the_culprit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_that_takes_too_long_is_run_again_in_halves() {
+async fn a_batch_that_takes_too_long_is_run_again_in_parts() {
     let database = support::database().await;
     let pool = database.pool();
     let shop = forty_waiting(pool).await;
@@ -290,6 +290,31 @@ async fn a_batch_that_takes_too_long_is_run_again_in_halves() {
     assert_eq!(shop::facts(pool, shop.business).await, [40, 40, 40, 0, 40]);
     let attempts = "SELECT max(attempts)::bigint FROM commissary.job_results";
     assert_eq!(count(pool, attempts).await, 1, "slowness charges no attempt");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_too_slow_by_itself_is_given_up_and_holds_up_nobody() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = forty_waiting(pool).await;
+    sqlx::raw_sql(
+        "CREATE FUNCTION public.dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;
+         CREATE TRIGGER dawdle BEFORE INSERT ON commissary.orders FOR EACH ROW
+            WHEN (NEW.idempotency_key = '17') EXECUTE FUNCTION public.dawdle()",
+    )
+    .execute(pool)
+    .await
+    .expect("a purchase that takes a minute");
+    let mut settings = quick(&database);
+    settings.database.statement_timeout_ms = 500;
+    drain(&engine(&settings).await, pool, &shop).await;
+    let (status, _, outcome) = shop.result(pool, "17").await.expect("the culprit's result");
+    assert_eq!(status, "failed");
+    assert!(outcome["message"].as_str().is_some_and(|message| message.contains("statement timeout")), "{outcome}");
+    assert_eq!(attempts(pool, &shop, "17").await, 3);
+    let others = "SELECT max(attempts)::bigint FROM commissary.job_results WHERE idempotency_key <> '17'";
+    assert_eq!(count(pool, others).await, 1, "nobody else is charged");
+    assert_eq!(shop::facts(pool, shop.business).await, [39, 39, 39, 0, 40]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
