@@ -172,7 +172,7 @@ async fn the_second_sigterm_aborts_however_long_ago_the_first_was() {
     sqlx::raw_sql("LOCK TABLE commissary.job_results IN SHARE MODE").execute(&mut *held).await.expect("held up");
     let mut command = database.command(&["worker"]);
     let command = command.env("RUST_LOG", "off").env("COMMISSARY_WORKER__SHUTDOWN_TIMEOUT_MS", "100");
-    let mut stopped = command.env("COMMISSARY_DATABASE__LOCK_TIMEOUT_MS", "600000").spawn().expect("a worker starts");
+    let mut stopped = command.env("COMMISSARY_DATABASE__LOCK_TIMEOUT_MS", "50000").spawn().expect("a worker starts");
     until(pool, BLOCKED).await;
     signal(&stopped);
     until_signal_is_handled(&stopped);
@@ -271,8 +271,25 @@ async fn a_failing_batch_is_halved_down_to_the_culprit() {
     assert_eq!(count(pool, "SELECT max(decision_seq) FROM commissary.job_results").await, 40);
 }
 
+/// Runs so many workers whose statements may take so long, until the queue is empty.
+async fn work_with_time_limit(database: &support::TestDatabase, workers: usize, statement_timeout_ms: &str) {
+    let mut command = database.command(&["worker"]);
+    command.env("RUST_LOG", "off").envs([
+        ("COMMISSARY_DATABASE__STATEMENT_TIMEOUT_MS", statement_timeout_ms),
+        ("COMMISSARY_DATABASE__LOCK_TIMEOUT_MS", "50"),
+        ("COMMISSARY_WORKER__ATTEMPTS_MAX", "3"),
+        ("COMMISSARY_WORKER__BACKOFF_MS", "1"),
+        ("COMMISSARY_WORKER__BACKOFF_MAX_MS", "1"),
+    ]);
+    let mut workers: Vec<Child> = (0..workers).map(|_| command.spawn().expect("a worker starts")).collect();
+    until(database.pool(), "SELECT NOT EXISTS (SELECT FROM commissary.jobs)").await;
+    for worker in &mut workers {
+        worker.kill().and_then(|()| worker.wait()).expect("a worker is stopped");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_that_takes_too_long_is_run_again_in_parts() {
+async fn a_batch_that_takes_too_long_is_made_again_in_parts() {
     let database = support::database().await;
     let pool = database.pool();
     let shop = forty_waiting(pool).await;
@@ -284,37 +301,35 @@ async fn a_batch_that_takes_too_long_is_run_again_in_parts() {
     .execute(pool)
     .await
     .expect("purchases that take their time");
-    let mut settings = quick(&database);
-    settings.database.statement_timeout_ms = 1_000;
-    drain(&engine(&settings).await, pool, &shop).await;
+    work_with_time_limit(&database, 1, "1000").await;
     assert_eq!(shop::facts(pool, shop.business).await, [40, 40, 40, 0, 40]);
     let attempts = "SELECT max(attempts)::bigint FROM commissary.job_results";
-    assert_eq!(count(pool, attempts).await, 1, "slowness charges no attempt");
+    assert_eq!(count(pool, attempts).await, 1, "a batch's slowness charges no attempt");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_is_too_slow_by_itself_is_given_up_and_holds_up_nobody() {
-    let database = support::database().await;
-    let pool = database.pool();
-    let shop = forty_waiting(pool).await;
-    sqlx::raw_sql(
-        "CREATE FUNCTION public.dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;
-         CREATE TRIGGER dawdle BEFORE INSERT ON commissary.orders FOR EACH ROW
-            WHEN (NEW.idempotency_key = '17') EXECUTE FUNCTION public.dawdle()",
-    )
-    .execute(pool)
-    .await
-    .expect("a purchase that takes a minute");
-    let mut settings = quick(&database);
-    settings.database.statement_timeout_ms = 500;
-    drain(&engine(&settings).await, pool, &shop).await;
-    let (status, _, outcome) = shop.result(pool, "17").await.expect("the culprit's result");
-    assert_eq!(status, "failed");
-    assert!(outcome["message"].as_str().is_some_and(|message| message.contains("statement timeout")), "{outcome}");
-    assert_eq!(attempts(pool, &shop, "17").await, 3);
-    let others = "SELECT max(attempts)::bigint FROM commissary.job_results WHERE idempotency_key <> '17'";
-    assert_eq!(count(pool, others).await, 1, "nobody else is charged");
-    assert_eq!(shop::facts(pool, shop.business).await, [39, 39, 39, 0, 40]);
+    for workers in [1, 3] {
+        let database = support::database().await;
+        let pool = database.pool();
+        let shop = forty_waiting(pool).await;
+        sqlx::raw_sql(
+            "CREATE FUNCTION public.dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;
+             CREATE TRIGGER dawdle BEFORE INSERT ON commissary.orders FOR EACH ROW
+                WHEN (NEW.idempotency_key = '17') EXECUTE FUNCTION public.dawdle()",
+        )
+        .execute(pool)
+        .await
+        .expect("a purchase that takes a minute");
+        work_with_time_limit(&database, workers, "500").await;
+        let (status, _, outcome) = shop.result(pool, "17").await.expect("the culprit's result");
+        assert_eq!(status, "failed");
+        assert!(outcome["message"].as_str().is_some_and(|message| message.contains("statement timeout")), "{outcome}");
+        assert_eq!(attempts(pool, &shop, "17").await, 3);
+        let others = "SELECT max(attempts)::bigint FROM commissary.job_results WHERE idempotency_key <> '17'";
+        assert_eq!(count(pool, others).await, 1, "nobody else is charged");
+        assert_eq!(shop::facts(pool, shop.business).await, [39, 39, 39, 0, 40]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

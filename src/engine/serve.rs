@@ -1,9 +1,9 @@
 //! Serve: a business's turn, with what to do when its batch fails.
 //!
-//! An operating fault is tried again, a bounded number of times with jitter, and then the business backs off; a batch that a
-//! statement's time limit ended is made smaller first. A fault of the work itself halves the batch until the culprit is alone;
-//! only then is an attempt charged, in a transaction of its own, and its neighbours go on. A job that uses up a statement's
-//! time limit alone, twice in a turn, is a culprit too: uncharged, its neighbours would wait for it for ever.
+//! An operating fault is tried again, a bounded number of times with jitter, and then the business backs off. A fault of the work
+//! itself halves the batch until the culprit is alone; only then is an attempt charged, in a transaction of its own, and its
+//! neighbours go on. A batch that a statement's time limit ended took as long as a hundred others, so it ends the turn, and the
+//! line gives the next ones fewer jobs; a job that was alone is charged, or its neighbours would wait for it for ever.
 
 use std::time::Duration;
 
@@ -16,10 +16,6 @@ use crate::queue::{self, Failure};
 
 /// Runs of one batch that operating faults may spoil before its business backs off.
 const OPERATING_RETRIES_MAX: u32 = 5;
-/// By how much a batch shrinks that a statement's time limit ended. Each run of it may last as long as that limit, a minute, while
-/// a usual batch takes half a second; so the job that is to blame, if one is, is alone after three more runs instead of nine.
-const TIMEOUT_SHRINKS_BY: usize = 8;
-
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Served {
@@ -29,6 +25,11 @@ pub enum Served {
         jobs: usize,
         /// Whether more jobs probably wait.
         has_more: bool,
+    },
+    /// A statement's time limit ended the batch: it is rolled back. If it was of one job, that was charged an attempt.
+    TimedOut {
+        /// How many jobs it was of.
+        jobs: usize,
     },
     /// Another worker has the business's turn, or it is paused.
     Taken,
@@ -44,7 +45,7 @@ impl Engine {
 
     /// As [`Engine::serve`], with at most `limit` jobs.
     pub async fn serve_at_most(&self, business: BusinessId, mut limit: u32) -> Served {
-        let (mut faults, mut timed_out_alone) = (0, None);
+        let mut faults = 0;
         loop {
             let fault = match self.process(business, limit).await {
                 Ok(batch) if !batch.had_turn => return Served::Taken,
@@ -54,30 +55,35 @@ impl Engine {
                 }
                 Err(fault) => fault,
             };
-            let is_out_of_time = fault.error.is_out_of_time();
             match (fault.error.fault(), fault.claimed.as_slice()) {
                 (Fault::Work, [culprit]) => return self.charge_culprit(business, *culprit, &fault.error).await,
                 (Fault::Work, claimed @ [_, _, ..]) => {
-                    limit = part(claimed, 2);
+                    limit = u32::try_from(claimed.len() / 2).unwrap_or(1);
                     tracing::warn!(%business, limit, error = %fault.error, "a batch failed: it is run again in halves");
                 }
-                // How long a smaller one takes, the line learns when it commits.
-                (Fault::Operating, claimed @ [_, _, ..]) if is_out_of_time => {
-                    limit = part(claimed, TIMEOUT_SHRINKS_BY);
-                    tracing::warn!(%business, limit, error = %fault.error, "a batch took too long: smaller ones are run");
+                (_, claimed @ [first, ..]) if fault.error.is_out_of_time() => {
+                    return self.timed_out(business, claimed.len(), *first, &fault.error).await;
                 }
-                // Twice by itself. A database that is too slow for anything is too slow to charge it, and backs off.
-                (Fault::Operating, [culprit]) if is_out_of_time && timed_out_alone == Some(culprit.0) => {
-                    return self.charge_culprit(business, *culprit, &fault.error).await;
-                }
-                (_, claimed) => {
-                    timed_out_alone = claimed.first().filter(|_| is_out_of_time).map(|(job, _)| *job);
+                _ => {
                     faults += 1;
                     if !retry_later(business, faults, &fault).await {
                         return Served::BackOff;
                     }
                 }
             }
+        }
+    }
+
+    /// Ends a turn that a statement's time limit ended. A database that is too slow for anything is too slow to charge a job, and
+    /// its business backs off.
+    async fn timed_out(&self, business: BusinessId, jobs: usize, first: (JobId, u32), error: &DbError) -> Served {
+        if jobs > 1 {
+            tracing::warn!(%business, jobs, %error, "a batch took too long: smaller ones are tried");
+            return Served::TimedOut { jobs };
+        }
+        match self.charge_culprit(business, first, error).await {
+            Served::Batch { jobs, .. } => Served::TimedOut { jobs },
+            other => other,
         }
     }
 
@@ -108,11 +114,6 @@ impl Engine {
         tx.commit().await?;
         Ok(true)
     }
-}
-
-/// The next run's limit: a part of the batch, one job at least.
-fn part(claimed: &[(JobId, u32)], divisor: usize) -> u32 {
-    u32::try_from(claimed.len() / divisor).unwrap_or(u32::MAX).max(1)
 }
 
 /// Waits before an operating fault's next run, 10 ms doubling, half of it random; false when there was enough.

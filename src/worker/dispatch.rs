@@ -95,6 +95,7 @@ struct Tally {
     taken: u64,
     /// Turns without a job: another worker had been quicker.
     empty: u64,
+    timed_out: u64,
     backed_off: u64,
 }
 
@@ -222,12 +223,13 @@ impl Dispatcher {
                 self.announce.try_send(()).ok();
                 self.wait = Duration::from_millis(self.settings.poll_min_ms);
             }
+            Served::TimedOut { .. } => self.tally.timed_out += 1,
             Served::Taken => self.tally.taken += 1,
             Served::BackOff => self.tally.backed_off += 1,
         }
         // Whoever came while all hands were busy waits for this one, unless a hint told of it; and whoever is left alone comes
         // back by a look.
-        let has_served = matches!(served, Served::Batch { jobs: 1.., .. });
+        let has_served = matches!(served, Served::Batch { jobs: 1.., .. } | Served::TimedOut { .. });
         let due = if has_served {
             (!self.hints.has_arrivals()).then_some(now)
         } else {
@@ -317,9 +319,19 @@ impl Dispatcher {
 impl Drop for Dispatcher {
     /// It ends by itself or by being dropped; either way it says what it did.
     fn drop(&mut self) {
-        let Tally { looks, spent, turns, jobs, taken, empty, backed_off } = self.tally;
+        let Tally { looks, spent, turns, jobs, taken, empty, timed_out, backed_off } = self.tally;
         let turn_ms = spent.as_secs_f64() * 1_000.0 / turns.max(1) as f64;
-        tracing::info!(looks, turns, turn_ms, jobs, taken, empty, backed_off, "no more turns are handed out");
+        tracing::info!(
+            looks,
+            turns,
+            turn_ms,
+            jobs,
+            taken,
+            empty,
+            timed_out,
+            backed_off,
+            "no more turns are handed out"
+        );
     }
 }
 

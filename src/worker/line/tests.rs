@@ -315,6 +315,59 @@ fn what_cannot_be_claimed_is_tried_more_and_more_seldom_and_delays_no_arrival() 
     assert!(line.next(now).is_none(), "the database cannot serve it, whatever arrives");
 }
 
+/// Serves 2,000 jobs with one at this place that cannot end in time, and says how many batches timed out until it was alone, and
+/// how many turns it took until a batch was full again.
+fn timeouts_with_a_culprit_at(place: usize) -> (usize, usize) {
+    let (mut line, now) = (Line::new(2, 500), Instant::now());
+    line.found(&[ready(0, 1)], now);
+    let (mut done, mut timeouts, mut turns, mut is_found) = (0, 0, 0, false);
+    loop {
+        let limit = line.next(now).expect("it has more").limit as usize;
+        turns += 1;
+        if !is_found && (done..done + limit).contains(&place) {
+            timeouts += 1;
+            is_found = limit == 1;
+            line.ended(business(0), Served::TimedOut { jobs: limit }, Duration::from_mins(1), now);
+        } else {
+            let elapsed = Duration::from_micros(300 * limit as u64);
+            line.ended(business(0), Served::Batch { jobs: limit, has_more: true }, elapsed, now);
+            done += limit;
+            if is_found && limit == 500 {
+                return (timeouts, turns);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_job_that_is_too_slow_is_alone_after_three_timeouts_wherever_it_stands() {
+    for place in [0, 1, 7, 61, 62, 250, 499, 500, 777, 999, 1_499] {
+        let (timeouts, turns) = timeouts_with_a_culprit_at(place);
+        assert_eq!(timeouts, 4, "500, 62, 7, and alone, at {place}");
+        assert!(turns <= 4 + 3 + 3 * 9, "{turns} turns at {place}");
+    }
+}
+
+#[test]
+fn parts_of_a_batch_that_is_too_slow_teach_what_its_jobs_take() {
+    let (mut line, now) = (Line::new(2, 500), Instant::now());
+    line.found(&[ready(0, 1)], now);
+    let (mut done, mut timeouts) = (0, 0);
+    while done < 5_000 {
+        let limit = line.next(now).expect("it has more").limit as usize;
+        // Half a second a job, where a statement may take a minute.
+        if limit > 120 {
+            timeouts += 1;
+            line.ended(business(0), Served::TimedOut { jobs: limit }, Duration::from_mins(1), now);
+        } else {
+            let elapsed = Duration::from_millis(500 * limit as u64);
+            line.ended(business(0), Served::Batch { jobs: limit, has_more: true }, elapsed, now);
+            done += limit;
+        }
+    }
+    assert_eq!(timeouts, 1);
+}
+
 #[test]
 fn a_changed_weight_counts_from_the_next_turn() {
     let mut line = Line::new(1, 100);
