@@ -172,7 +172,7 @@ async fn the_second_sigterm_aborts_however_long_ago_the_first_was() {
     sqlx::raw_sql("LOCK TABLE commissary.job_results IN SHARE MODE").execute(&mut *held).await.expect("held up");
     let mut command = database.command(&["worker"]);
     let command = command.env("RUST_LOG", "off").env("COMMISSARY_WORKER__SHUTDOWN_TIMEOUT_MS", "100");
-    let mut stopped = command.env("COMMISSARY_DATABASE__LOCK_TIMEOUT_MS", "50000").spawn().expect("a worker starts");
+    let mut stopped = command.env("COMMISSARY_DATABASE__LOCK_TIMEOUT_MS", "30000").spawn().expect("a worker starts");
     until(pool, BLOCKED).await;
     signal(&stopped);
     until_signal_is_handled(&stopped);
@@ -271,12 +271,10 @@ async fn a_failing_batch_is_halved_down_to_the_culprit() {
     assert_eq!(count(pool, "SELECT max(decision_seq) FROM commissary.job_results").await, 40);
 }
 
-/// Runs so many workers whose statements may take so long, until the queue is empty.
-async fn work_with_time_limit(database: &support::TestDatabase, workers: usize, statement_timeout_ms: &str) {
+/// Runs so many workers until the queue is empty.
+async fn work(database: &support::TestDatabase, workers: usize) {
     let mut command = database.command(&["worker"]);
     command.env("RUST_LOG", "off").envs([
-        ("COMMISSARY_DATABASE__STATEMENT_TIMEOUT_MS", statement_timeout_ms),
-        ("COMMISSARY_DATABASE__LOCK_TIMEOUT_MS", "50"),
         ("COMMISSARY_WORKER__ATTEMPTS_MAX", "3"),
         ("COMMISSARY_WORKER__BACKOFF_MS", "1"),
         ("COMMISSARY_WORKER__BACKOFF_MAX_MS", "1"),
@@ -288,20 +286,24 @@ async fn work_with_time_limit(database: &support::TestDatabase, workers: usize, 
     }
 }
 
+/// What a statement's time limit gives where the condition holds of the orders that it inserted, without the minute.
+async fn out_of_time_where(pool: &PgPool, condition: &str) {
+    let sql = format!(
+        "CREATE FUNCTION public.cancel() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF {condition} THEN RAISE EXCEPTION 'out of time' USING ERRCODE = 'query_canceled'; END IF; RETURN NULL; END $$;
+         CREATE TRIGGER cancel AFTER INSERT ON commissary.orders REFERENCING NEW TABLE AS inserted
+            FOR EACH STATEMENT EXECUTE FUNCTION public.cancel()"
+    );
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.expect("orders that take too long");
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_that_takes_too_long_is_made_again_in_parts() {
+async fn a_batch_that_takes_too_long_is_followed_by_smaller_ones() {
     let database = support::database().await;
     let pool = database.pool();
     let shop = forty_waiting(pool).await;
-    // All of them take two seconds, of which a statement may take one: no more than some twenty fit.
-    sqlx::raw_sql(
-        "CREATE FUNCTION public.dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END $$;
-         CREATE TRIGGER dawdle BEFORE INSERT ON commissary.orders FOR EACH ROW EXECUTE FUNCTION public.dawdle()",
-    )
-    .execute(pool)
-    .await
-    .expect("purchases that take their time");
-    work_with_time_limit(&database, 1, "1000").await;
+    out_of_time_where(pool, "(SELECT count(*) FROM inserted) > 4").await;
+    work(&database, 1).await;
     assert_eq!(shop::facts(pool, shop.business).await, [40, 40, 40, 0, 40]);
     let attempts = "SELECT max(attempts)::bigint FROM commissary.job_results";
     assert_eq!(count(pool, attempts).await, 1, "a batch's slowness charges no attempt");
@@ -313,23 +315,31 @@ async fn a_job_that_is_too_slow_by_itself_is_given_up_and_holds_up_nobody() {
         let database = support::database().await;
         let pool = database.pool();
         let shop = forty_waiting(pool).await;
-        sqlx::raw_sql(
-            "CREATE FUNCTION public.dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;
-             CREATE TRIGGER dawdle BEFORE INSERT ON commissary.orders FOR EACH ROW
-                WHEN (NEW.idempotency_key = '17') EXECUTE FUNCTION public.dawdle()",
-        )
-        .execute(pool)
-        .await
-        .expect("a purchase that takes a minute");
-        work_with_time_limit(&database, workers, "500").await;
+        out_of_time_where(pool, "EXISTS (SELECT FROM inserted WHERE idempotency_key = '17')").await;
+        work(&database, workers).await;
         let (status, _, outcome) = shop.result(pool, "17").await.expect("the culprit's result");
         assert_eq!(status, "failed");
-        assert!(outcome["message"].as_str().is_some_and(|message| message.contains("statement timeout")), "{outcome}");
+        assert!(outcome["message"].as_str().is_some_and(|message| message.contains("out of time")), "{outcome}");
         assert_eq!(attempts(pool, &shop, "17").await, 3);
         let others = "SELECT max(attempts)::bigint FROM commissary.job_results WHERE idempotency_key <> '17'";
         assert_eq!(count(pool, others).await, 1, "nobody else is charged");
         assert_eq!(shop::facts(pool, shop.business).await, [39, 39, 39, 0, 40]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_timeout_of_a_job_alone_charges_nothing_and_the_second_does() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = Shop::open(pool, 1_000, 100).await;
+    shop.enqueue(pool, "purchase", "slow", &shop.purchase(1)).await;
+    out_of_time_where(pool, "true").await;
+    let engine = engine(&quick(&database)).await;
+    let attempts = "SELECT attempts::bigint FROM commissary.jobs";
+    assert_eq!(engine.serve(BusinessId(shop.business)).await, Served::TimedOut { jobs: 1 });
+    assert_eq!(count(pool, attempts).await, 0);
+    assert_eq!(engine.serve_suspect(BusinessId(shop.business)).await, Served::Charged);
+    assert_eq!(count(pool, attempts).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

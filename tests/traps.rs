@@ -60,6 +60,19 @@ async fn a_workers_settings_survive_the_pool() {
     }
 }
 
+/// Or the statement's own limit would end the wait, and the job be blamed for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_for_a_lock_is_over_before_its_statement_s_time_is() {
+    let database = support::database().await;
+    let mut settings = database.settings();
+    for (statement_timeout_ms, expected) in [(60_000, "10s"), (5_000, "2500ms")] {
+        settings.database.statement_timeout_ms = statement_timeout_ms;
+        let pool = connect(&settings.database, Role::Worker, 1).await.expect("connects");
+        let found: String = sqlx::query_scalar("SHOW lock_timeout").fetch_one(&pool).await.expect("a setting");
+        assert_eq!(found, expected);
+    }
+}
+
 /// A setting-based policy hides the business from the planner: every statement also names it, and reads by its index.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_claim_reads_its_index_in_order_under_the_policies() {

@@ -33,7 +33,8 @@ pub enum DbError {
 /// What to do about a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The world's, not the job's: locks, deadlocks, disk, lost connections. Try again later; no attempt is charged.
+    /// The world's, not the job's: locks, deadlocks, disk, lost connections. Try again later; no attempt is charged, but to a job
+    /// that is out of time by itself again and again.
     Operating,
     /// Something about the work itself: halve the batch down to the culprit and charge it an attempt.
     Work,
@@ -49,7 +50,7 @@ impl DbError {
         }
     }
 
-    /// Whether a statement took longer than it may (57014), and was not waiting for a lock (55P03).
+    /// Whether a statement took longer than it may, or was cancelled (57014), and was not waiting for a lock (55P03).
     #[must_use]
     pub fn is_out_of_time(&self) -> bool {
         self.sqlstate().as_deref() == Some("57014")
@@ -77,7 +78,7 @@ impl DbError {
         };
         let state = self.sqlstate().unwrap_or_default();
         match state.as_str() {
-            // 55P03 lock_timeout, 57014 statement_timeout or cancel, 25P03 idle in transaction: waiting, not work.
+            // 55P03 lock_timeout, 57014 statement_timeout or cancel, 25P03 idle in transaction: waiting, as a rule.
             "55P03" | "57014" | "25P03" | "25P04" => Fault::Operating,
             // 08 connection, 40 rollback (deadlock, serialization), 53 resources, 57 shutdown, 58 system,
             // 28 and 3D login, 42501 rights, 25006 a standby.

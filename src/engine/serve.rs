@@ -3,7 +3,8 @@
 //! An operating fault is tried again, a bounded number of times with jitter, and then the business backs off. A fault of the work
 //! itself halves the batch until the culprit is alone; only then is an attempt charged, in a transaction of its own, and its
 //! neighbours go on. A batch that a statement's time limit ended took as long as a hundred others, so it ends the turn, and the
-//! line gives the next ones fewer jobs; a job that was alone is charged, or its neighbours would wait for it for ever.
+//! line gives the next ones fewer jobs. One that runs out of time alone as well is charged, or its neighbours would wait for it
+//! for ever.
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::queue::{self, Failure};
 
 /// Runs of one batch that operating faults may spoil before its business backs off.
 const OPERATING_RETRIES_MAX: u32 = 5;
+
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Served {
@@ -26,7 +28,9 @@ pub enum Served {
         /// Whether more jobs probably wait.
         has_more: bool,
     },
-    /// A statement's time limit ended the batch: it is rolled back. If it was of one job, that was charged an attempt.
+    /// One job failed alone, and was charged an attempt; more probably wait.
+    Charged,
+    /// A statement's time limit ended the batch: it is rolled back, and no attempt was charged.
     TimedOut {
         /// How many jobs it was of.
         jobs: usize,
@@ -44,7 +48,16 @@ impl Engine {
     }
 
     /// As [`Engine::serve`], with at most `limit` jobs.
-    pub async fn serve_at_most(&self, business: BusinessId, mut limit: u32) -> Served {
+    pub async fn serve_at_most(&self, business: BusinessId, limit: u32) -> Served {
+        self.turn(business, limit, false).await
+    }
+
+    /// As [`Engine::serve`], with one job, after a batch with it timed out: it is charged an attempt if it does so alone.
+    pub async fn serve_suspect(&self, business: BusinessId) -> Served {
+        self.turn(business, 1, true).await
+    }
+
+    async fn turn(&self, business: BusinessId, mut limit: u32, is_suspect: bool) -> Served {
         let mut faults = 0;
         loop {
             let fault = match self.process(business, limit).await {
@@ -61,8 +74,14 @@ impl Engine {
                     limit = u32::try_from(claimed.len() / 2).unwrap_or(1);
                     tracing::warn!(%business, limit, error = %fault.error, "a batch failed: it is run again in halves");
                 }
-                (_, claimed @ [first, ..]) if fault.error.is_out_of_time() => {
-                    return self.timed_out(business, claimed.len(), *first, &fault.error).await;
+                // A database that is too slow for anything is too slow to charge a job, and the business backs off.
+                (_, [culprit]) if fault.error.is_out_of_time() && is_suspect => {
+                    return self.charge_culprit(business, *culprit, &fault.error).await;
+                }
+                (_, claimed @ [_, ..]) if fault.error.is_out_of_time() => {
+                    let jobs = claimed.len();
+                    tracing::warn!(%business, jobs, error = %fault.error, "a batch took too long: smaller ones are tried");
+                    return Served::TimedOut { jobs };
                 }
                 _ => {
                     faults += 1;
@@ -74,26 +93,13 @@ impl Engine {
         }
     }
 
-    /// Ends a turn that a statement's time limit ended. A database that is too slow for anything is too slow to charge a job, and
-    /// its business backs off.
-    async fn timed_out(&self, business: BusinessId, jobs: usize, first: (JobId, u32), error: &DbError) -> Served {
-        if jobs > 1 {
-            tracing::warn!(%business, jobs, %error, "a batch took too long: smaller ones are tried");
-            return Served::TimedOut { jobs };
-        }
-        match self.charge_culprit(business, first, error).await {
-            Served::Batch { jobs, .. } => Served::TimedOut { jobs },
-            other => other,
-        }
-    }
-
     /// Charges the one job of a batch that failed; a fault here is left for the next turn.
     async fn charge_culprit(&self, business: BusinessId, culprit: (JobId, u32), error: &DbError) -> Served {
         let (job_id, attempts) = culprit;
         tracing::error!(%business, %job_id, attempts = attempts + 1, %error, "a job's attempt failed");
         let failure = Failure { job_id, attempts, error: error.to_string() };
         match self.charge_alone(business, failure).await {
-            Ok(true) => Served::Batch { jobs: 1, has_more: true },
+            Ok(true) => Served::Charged,
             Ok(false) => Served::Taken,
             Err(error) => {
                 tracing::warn!(%business, %job_id, %error, "the attempt could not be charged");

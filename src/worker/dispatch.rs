@@ -95,6 +95,8 @@ struct Tally {
     taken: u64,
     /// Turns without a job: another worker had been quicker.
     empty: u64,
+    /// Jobs that failed alone.
+    charged: u64,
     timed_out: u64,
     backed_off: u64,
 }
@@ -223,13 +225,14 @@ impl Dispatcher {
                 self.announce.try_send(()).ok();
                 self.wait = Duration::from_millis(self.settings.poll_min_ms);
             }
+            Served::Charged => self.tally.charged += 1,
             Served::TimedOut { .. } => self.tally.timed_out += 1,
             Served::Taken => self.tally.taken += 1,
             Served::BackOff => self.tally.backed_off += 1,
         }
         // Whoever came while all hands were busy waits for this one, unless a hint told of it; and whoever is left alone comes
         // back by a look.
-        let has_served = matches!(served, Served::Batch { jobs: 1.., .. } | Served::TimedOut { .. });
+        let has_served = matches!(served, Served::Batch { jobs: 1.., .. });
         let due = if has_served {
             (!self.hints.has_arrivals()).then_some(now)
         } else {
@@ -319,7 +322,7 @@ impl Dispatcher {
 impl Drop for Dispatcher {
     /// It ends by itself or by being dropped; either way it says what it did.
     fn drop(&mut self) {
-        let Tally { looks, spent, turns, jobs, taken, empty, timed_out, backed_off } = self.tally;
+        let Tally { looks, spent, turns, jobs, taken, empty, charged, timed_out, backed_off } = self.tally;
         let turn_ms = spent.as_secs_f64() * 1_000.0 / turns.max(1) as f64;
         tracing::info!(
             looks,
@@ -328,6 +331,7 @@ impl Drop for Dispatcher {
             jobs,
             taken,
             empty,
+            charged,
             timed_out,
             backed_off,
             "no more turns are handed out"

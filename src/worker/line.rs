@@ -34,9 +34,11 @@ const PACE_MEMORY: f64 = 0.8;
 const SHARE_MIN: u64 = 8;
 /// A full batch, charged to a business of weight 1.
 const FULL: u64 = 1 << 32;
-/// A batch that a statement's time limit ended, a minute, is made again in so many parts: one culprit among 500 jobs is alone after
-/// three such minutes, where halves would take nine.
-const PARTS_AFTER_TIMEOUT: usize = 8;
+/// After a batch that a statement's time limit ended, a minute, the next are smaller by that: one culprit among 500 jobs is alone
+/// after three such minutes, where halves would take eight.
+const TIMEOUT_SHRINKS_BY: usize = 8;
+/// So many jobs may pass until the one that was to blame has come again, be they more urgent than it; then batches grow.
+const PASSED_AFTER_TIMEOUT: usize = 5_000;
 /// How long a business stays out of the line after the database could not serve it.
 const BACK_OFF: Duration = Duration::from_secs(1);
 /// How long it does when another worker had its turn, or twice there was nothing to claim: first, doubling each time, and at the most, one part in so many of
@@ -53,6 +55,8 @@ pub(super) struct NextTurn {
     pub(super) business: BusinessId,
     /// The most jobs it may take.
     pub(super) limit: u32,
+    /// Whether it takes one because a batch with that timed out.
+    pub(super) is_suspect: bool,
 }
 
 /// Who waits, who is served, and who is left alone for a while.
@@ -94,12 +98,11 @@ struct Place {
     has_news: bool,
 }
 
-/// A batch that took too long, to be made again in parts.
+/// How small batches are after one that took too long, until the job that was to blame was alone.
 #[derive(Clone, Copy)]
 struct Parts {
-    /// The jobs of a part.
     jobs: usize,
-    /// How many are left of it.
+    /// How many more may pass before it must have; from then on batches double.
     left: usize,
 }
 
@@ -132,6 +135,17 @@ impl Pace {
     /// How many jobs fit into that time.
     fn fitting(&self, time: Duration) -> Option<f64> {
         (self.jobs > 0.0).then(|| time.as_secs_f64() * self.jobs / self.seconds.max(1e-6))
+    }
+}
+
+impl Parts {
+    /// After a batch of so many jobs that was in time; none when batches are as large as they may be.
+    fn passed(self, jobs: usize, max: usize) -> Option<Self> {
+        let Self { jobs: size, left } = self;
+        if left > 0 || jobs < size {
+            return Some(Self { jobs: size, left: left.saturating_sub(jobs) });
+        }
+        (size * 2 < max).then_some(Self { jobs: size * 2, left })
     }
 }
 
@@ -232,7 +246,8 @@ impl Line {
             let limit = self.charge(business, now);
             if limit > 0 {
                 self.set_state(business, State::InFlight);
-                return Some(NextTurn { business, limit });
+                let is_suspect = self.places[&business].parts.is_some_and(|parts| parts.jobs == 1 && parts.left > 0);
+                return Some(NextTurn { business, limit, is_suspect });
             }
             self.stand(business);
         }
@@ -268,10 +283,7 @@ impl Line {
         match served {
             Served::Batch { jobs, has_more } => {
                 place.taken_wait = TAKEN_FIRST;
-                place.parts = place.parts.filter(|parts| parts.left > jobs);
-                if let Some(parts) = &mut place.parts {
-                    parts.left -= jobs;
-                }
+                place.parts = place.parts.and_then(|parts| parts.passed(jobs, self.batch_size_max as usize));
                 let is_full = jobs >= place.last_limit as usize;
                 if is_full && jobs > 0 {
                     place.pace.learn(jobs, elapsed);
@@ -291,10 +303,17 @@ impl Line {
                     self.set_state(business, State::Absent);
                 }
             }
-            Served::TimedOut { jobs } => {
-                // One that was alone is found, and charged an attempt.
-                place.parts = (jobs > 1).then(|| Parts { jobs: (jobs / PARTS_AFTER_TIMEOUT).max(1), left: jobs });
+            Served::Charged => {
+                if let Some(parts) = &mut place.parts {
+                    parts.left = 0;
+                }
                 self.stand_again(business);
+            }
+            Served::TimedOut { jobs } => {
+                let jobs = (jobs / TIMEOUT_SHRINKS_BY).max(1);
+                place.parts = Some(Parts { jobs, left: PASSED_AFTER_TIMEOUT });
+                // Without the credit of a turn: its batch was long by its own fault.
+                self.stand(business);
             }
             Served::Taken => {
                 place.charged -= place.last_charge;

@@ -143,13 +143,15 @@ pub async fn run_deciding_by(settings: Settings, until_empty: bool, decide: Deci
 /// The turn runs in a task of its own: should this future be dropped, the transaction still ends as it would have (a
 /// cancelled `begin()` can poison a pooled connection), batches use both cores, and a panic stays inside.
 async fn take_turn(turn: NextTurn, handler: Data<Handler>) {
-    let NextTurn { business, limit } = turn;
+    let NextTurn { business, limit, is_suspect } = turn;
     let (engine, started) = (handler.engine.clone(), Instant::now());
-    let served =
-        tokio::spawn(async move { engine.serve_at_most(business, limit).await }).await.unwrap_or_else(|error| {
-            tracing::error!(%business, %error, "a turn panicked");
-            Served::BackOff
-        });
+    let turn = tokio::spawn(async move {
+        if is_suspect { engine.serve_suspect(business).await } else { engine.serve_at_most(business, limit).await }
+    });
+    let served = turn.await.unwrap_or_else(|error| {
+        tracing::error!(%business, %error, "a turn panicked");
+        Served::BackOff
+    });
     if handler.ended.send(TurnEnded { business, served, elapsed: started.elapsed() }).is_err() {
         tracing::debug!(%business, "the dispatcher is gone: the worker is shutting down");
     }

@@ -264,7 +264,7 @@ fn one_business_has_one_place_and_idle_processes_leave_it_alone() {
 #[test]
 fn a_job_that_arrives_during_its_business_s_turn_brings_another() {
     let (mut line, now) = (Line::new(2, 100), Instant::now());
-    let turn = Some(NextTurn { business: business(0), limit: 100 });
+    let turn = Some(NextTurn { business: business(0), limit: 100, is_suspect: false });
     let emptied = Served::Batch { jobs: 1, has_more: false };
     line.arrived(ready(0, 1), now);
     assert_eq!(line.next(now), turn);
@@ -315,36 +315,41 @@ fn what_cannot_be_claimed_is_tried_more_and_more_seldom_and_delays_no_arrival() 
     assert!(line.next(now).is_none(), "the database cannot serve it, whatever arrives");
 }
 
-/// Serves 2,000 jobs with one at this place that cannot end in time, and says how many batches timed out until it was alone, and
-/// how many turns it took until a batch was full again.
+/// Serves jobs of which one, at this place, cannot end in time, until it was charged and batches are full again. Says how many timed
+/// out before, and how many turns it took.
 fn timeouts_with_a_culprit_at(place: usize) -> (usize, usize) {
     let (mut line, now) = (Line::new(2, 500), Instant::now());
     line.found(&[ready(0, 1)], now);
-    let (mut done, mut timeouts, mut turns, mut is_found) = (0, 0, 0, false);
-    loop {
-        let limit = line.next(now).expect("it has more").limit as usize;
-        turns += 1;
-        if !is_found && (done..done + limit).contains(&place) {
-            timeouts += 1;
-            is_found = limit == 1;
-            line.ended(business(0), Served::TimedOut { jobs: limit }, Duration::from_mins(1), now);
+    let (mut done, mut timeouts, mut is_charged) = (0, 0, false);
+    for turns in 1..=100 {
+        let turn = line.next(now).expect("it has more");
+        let jobs = turn.limit as usize;
+        let elapsed = Duration::from_micros(300 * u64::from(turn.limit));
+        let served = if is_charged || !(done..done + jobs).contains(&place) {
+            done += jobs;
+            Served::Batch { jobs, has_more: true }
+        } else if turn.is_suspect {
+            (is_charged, done) = (true, done + 1);
+            Served::Charged
         } else {
-            let elapsed = Duration::from_micros(300 * limit as u64);
-            line.ended(business(0), Served::Batch { jobs: limit, has_more: true }, elapsed, now);
-            done += limit;
-            if is_found && limit == 500 {
-                return (timeouts, turns);
-            }
+            timeouts += 1;
+            Served::TimedOut { jobs }
+        };
+        line.ended(business(0), served, elapsed, now);
+        if is_charged && jobs == 500 {
+            return (timeouts, turns);
         }
     }
+    panic!("still searching after 100 turns, {timeouts} timeouts");
 }
 
 #[test]
 fn a_job_that_is_too_slow_is_alone_after_three_timeouts_wherever_it_stands() {
     for place in [0, 1, 7, 61, 62, 250, 499, 500, 777, 999, 1_499] {
         let (timeouts, turns) = timeouts_with_a_culprit_at(place);
-        assert_eq!(timeouts, 4, "500, 62, 7, and alone, at {place}");
-        assert!(turns <= 4 + 3 + 3 * 9, "{turns} turns at {place}");
+        assert_eq!(timeouts, 3, "of 500, 62 and 7 jobs, for the culprit at {place}");
+        // Two full ones before, up to eight parts of each size, and nine that double.
+        assert!(turns <= 2 + 3 * 9 + 1 + 9, "{turns} turns at {place}");
     }
 }
 
@@ -352,20 +357,39 @@ fn a_job_that_is_too_slow_is_alone_after_three_timeouts_wherever_it_stands() {
 fn parts_of_a_batch_that_is_too_slow_teach_what_its_jobs_take() {
     let (mut line, now) = (Line::new(2, 500), Instant::now());
     line.found(&[ready(0, 1)], now);
-    let (mut done, mut timeouts) = (0, 0);
-    while done < 5_000 {
-        let limit = line.next(now).expect("it has more").limit as usize;
+    let mut timeouts = 0;
+    for _ in 0..10_000 {
+        let turn = line.next(now).expect("it has more");
         // Half a second a job, where a statement may take a minute.
-        if limit > 120 {
+        let served = if turn.limit > 120 {
             timeouts += 1;
-            line.ended(business(0), Served::TimedOut { jobs: limit }, Duration::from_mins(1), now);
+            Served::TimedOut { jobs: turn.limit as usize }
         } else {
-            let elapsed = Duration::from_millis(500 * limit as u64);
-            line.ended(business(0), Served::Batch { jobs: limit, has_more: true }, elapsed, now);
-            done += limit;
-        }
+            Served::Batch { jobs: turn.limit as usize, has_more: true }
+        };
+        line.ended(business(0), served, Duration::from_millis(500) * turn.limit, now);
     }
     assert_eq!(timeouts, 1);
+}
+
+#[test]
+fn after_a_timeout_batches_grow_when_enough_jobs_have_passed() {
+    let (mut line, now) = (Line::new(2, 500), Instant::now());
+    line.found(&[ready(0, 1)], now);
+    let turn = line.next(now).expect("it has work");
+    line.ended(business(0), Served::TimedOut { jobs: turn.limit as usize }, Duration::from_mins(1), now);
+    let mut passed = 0;
+    let limits: Vec<u32> = std::iter::from_fn(|| {
+        let turn = line.next(now).expect("it has more");
+        let elapsed = Duration::from_micros(300 * u64::from(turn.limit));
+        line.ended(business(0), Served::Batch { jobs: turn.limit as usize, has_more: true }, elapsed, now);
+        passed += turn.limit as usize;
+        (passed < 10_000).then_some(turn.limit)
+    })
+    .collect();
+    let small = limits.iter().take_while(|limit| **limit == 62).count();
+    assert_eq!(small, PASSED_AFTER_TIMEOUT.div_ceil(62) + 1);
+    assert!(limits[small..].starts_with(&[124, 248, 496, 500]), "{:?}", &limits[small..]);
 }
 
 #[test]
@@ -379,12 +403,12 @@ fn a_changed_weight_counts_from_the_next_turn() {
     assert!(!found(&mut line, 4));
     // The first had a full batch for a weight of 1, so the second may have four before they go on in turns.
     for _ in 0..4 {
-        assert_eq!(line.next(now), Some(NextTurn { business: business(1), limit: 100 }));
+        assert_eq!(line.next(now), Some(NextTurn { business: business(1), limit: 100, is_suspect: false }));
         line.ended(business(1), Served::Batch { jobs: 100, has_more: true }, Duration::from_millis(1), now);
     }
-    assert_eq!(line.next(now), Some(NextTurn { business: business(0), limit: 25 }));
+    assert_eq!(line.next(now), Some(NextTurn { business: business(0), limit: 25, is_suspect: false }));
     line.ended(business(0), Served::Batch { jobs: 25, has_more: true }, Duration::from_millis(1), now);
-    assert_eq!(line.next(now), Some(NextTurn { business: business(1), limit: 100 }));
+    assert_eq!(line.next(now), Some(NextTurn { business: business(1), limit: 100, is_suspect: false }));
 }
 
 #[test]
