@@ -34,7 +34,7 @@ pub enum DbError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The world's, not the job's: locks, deadlocks, disk, lost connections. Try again later; no attempt is charged, but to a job
-    /// that is out of time by itself again and again.
+    /// that is out of time by itself after a batch was.
     Operating,
     /// Something about the work itself: halve the batch down to the culprit and charge it an attempt.
     Work,

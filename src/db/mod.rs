@@ -100,7 +100,7 @@ pub fn connect_options(settings: &DatabaseSettings, role: Role) -> Result<PgConn
         options = options.options([("role", name)]);
     }
     if role != Role::Login {
-        // A wait for a lock that ran into the statement's own limit would look like work that is too slow.
+        // One wait for a lock that ran into the statement's own limit would look like work that is too slow.
         let lock_timeout_ms = settings.lock_timeout_ms.min(settings.statement_timeout_ms / 2);
         options = options.options([
             ("statement_timeout", settings.statement_timeout_ms.to_string()),

@@ -2,9 +2,9 @@
 //!
 //! An operating fault is tried again, a bounded number of times with jitter, and then the business backs off. A fault of the work
 //! itself halves the batch until the culprit is alone; only then is an attempt charged, in a transaction of its own, and its
-//! neighbours go on. A batch that a statement's time limit ended took as long as a hundred others, so it ends the turn, and the
-//! line gives the next ones fewer jobs. One that runs out of time alone as well is charged, or its neighbours would wait for it
-//! for ever.
+//! neighbours go on. A batch whose jobs were claimed and that a statement's time limit ended took as long as a hundred others, so it
+//! ends the turn, and the line gives the next ones fewer jobs. A job that then runs out of time alone is charged, or its neighbours
+//! would wait for it for ever.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ impl Engine {
         self.turn(business, limit, false).await
     }
 
-    /// As [`Engine::serve`], with one job, after a batch with it timed out: it is charged an attempt if it does so alone.
+    /// As [`Engine::serve`], with one job, after a batch of the business timed out: it is charged an attempt if it does so alone.
     pub async fn serve_suspect(&self, business: BusinessId) -> Served {
         self.turn(business, 1, true).await
     }

@@ -217,22 +217,23 @@ impl Dispatcher {
         self.tally.spent += elapsed;
         match served {
             Served::Batch { jobs: 0, .. } => self.tally.empty += 1,
-            Served::Batch { jobs, .. } => {
-                self.tally.jobs += jobs as u64;
-                self.worked_at = Some(now);
-                self.seen.insert(business, now);
-                // One that is under way or due already will do.
-                self.announce.try_send(()).ok();
-                self.wait = Duration::from_millis(self.settings.poll_min_ms);
-            }
+            Served::Batch { jobs, .. } => self.tally.jobs += jobs as u64,
             Served::Charged => self.tally.charged += 1,
             Served::TimedOut { .. } => self.tally.timed_out += 1,
             Served::Taken => self.tally.taken += 1,
             Served::BackOff => self.tally.backed_off += 1,
         }
+        // The last attempt that is charged leaves a result as well.
+        let has_served = matches!(served, Served::Batch { jobs: 1.., .. } | Served::Charged);
+        if has_served {
+            self.worked_at = Some(now);
+            self.seen.insert(business, now);
+            // One that is under way or due already will do.
+            self.announce.try_send(()).ok();
+            self.wait = Duration::from_millis(self.settings.poll_min_ms);
+        }
         // Whoever came while all hands were busy waits for this one, unless a hint told of it; and whoever is left alone comes
         // back by a look.
-        let has_served = matches!(served, Served::Batch { jobs: 1.., .. });
         let due = if has_served {
             (!self.hints.has_arrivals()).then_some(now)
         } else {

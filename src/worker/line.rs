@@ -37,8 +37,9 @@ const FULL: u64 = 1 << 32;
 /// After a batch that a statement's time limit ended, a minute, the next are smaller by that: one culprit among 500 jobs is alone
 /// after three such minutes, where halves would take eight.
 const TIMEOUT_SHRINKS_BY: usize = 8;
-/// So many jobs may pass until the one that was to blame has come again, be they more urgent than it; then batches grow.
-const PASSED_AFTER_TIMEOUT: usize = 5_000;
+/// For each of its jobs so many may pass, more urgent ones for instance, until the one that was to blame has come again; then batches
+/// grow.
+const PASSED_AFTER_TIMEOUT: usize = 100;
 /// How long a business stays out of the line after the database could not serve it.
 const BACK_OFF: Duration = Duration::from_secs(1);
 /// How long it does when another worker had its turn, or twice there was nothing to claim: first, doubling each time, and at the most, one part in so many of
@@ -55,7 +56,7 @@ pub(super) struct NextTurn {
     pub(super) business: BusinessId,
     /// The most jobs it may take.
     pub(super) limit: u32,
-    /// Whether it takes one because a batch with that timed out.
+    /// Whether it takes one because a batch of the business timed out.
     pub(super) is_suspect: bool,
 }
 
@@ -304,14 +305,15 @@ impl Line {
                 }
             }
             Served::Charged => {
-                if let Some(parts) = &mut place.parts {
+                // One that failed in time ends no search for one that does not.
+                if let Some(parts) = place.parts.as_mut().filter(|parts| parts.jobs == 1) {
                     parts.left = 0;
                 }
                 self.stand_again(business);
             }
             Served::TimedOut { jobs } => {
-                let jobs = (jobs / TIMEOUT_SHRINKS_BY).max(1);
-                place.parts = Some(Parts { jobs, left: PASSED_AFTER_TIMEOUT });
+                let left = jobs * PASSED_AFTER_TIMEOUT;
+                place.parts = Some(Parts { jobs: (jobs / TIMEOUT_SHRINKS_BY).max(1), left });
                 // Without the credit of a turn: its batch was long by its own fault.
                 self.stand(business);
             }

@@ -384,11 +384,11 @@ fn after_a_timeout_batches_grow_when_enough_jobs_have_passed() {
         let elapsed = Duration::from_micros(300 * u64::from(turn.limit));
         line.ended(business(0), Served::Batch { jobs: turn.limit as usize, has_more: true }, elapsed, now);
         passed += turn.limit as usize;
-        (passed < 10_000).then_some(turn.limit)
+        (passed < 60_000).then_some(turn.limit)
     })
     .collect();
     let small = limits.iter().take_while(|limit| **limit == 62).count();
-    assert_eq!(small, PASSED_AFTER_TIMEOUT.div_ceil(62) + 1);
+    assert_eq!(small, (500 * PASSED_AFTER_TIMEOUT).div_ceil(62) + 1);
     assert!(limits[small..].starts_with(&[124, 248, 496, 500]), "{:?}", &limits[small..]);
 }
 
