@@ -42,7 +42,7 @@ impl Failure {
 /// Charges each job an attempt; they wait among the scheduled ones. `now` is the database's clock.
 ///
 /// # Errors
-/// [`DbError`] if the statement fails or a job is gone.
+/// [`DbError`] if the statement fails, or a job is gone or was charged this attempt already.
 pub async fn charge_attempts(
     connection: &mut PgConnection,
     business: BusinessId,
@@ -54,10 +54,11 @@ pub async fn charge_attempts(
         return Ok(());
     }
     let ids: Vec<Uuid> = failures.iter().map(|failure| failure.job_id.0).collect();
+    let attempts: Vec<i32> = failures.iter().map(|failure| i32::try_from(failure.attempts).unwrap_or(i32::MAX)).collect();
     let run_at: Vec<DateTime<Utc>> = failures.iter().map(|failure| now + failure.backoff(settings)).collect();
     let errors: Vec<String> = failures.iter().map(|failure| shortened(&failure.error)).collect();
-    let charged = sqlx::query_file!("src/queue/sql/charge_attempts.sql", business.0, &ids, &run_at, &errors);
-    expect_rows("charge_attempts", charged.execute(connection).await?, ids.len())
+    let sql = sqlx::query_file!("src/queue/sql/charge_attempts.sql", business.0, &ids, &attempts, &run_at, &errors);
+    expect_rows("charge_attempts", sql.execute(connection).await?, ids.len())
 }
 
 /// How many attempts at a job were lost with their workers.
