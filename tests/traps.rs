@@ -60,6 +60,27 @@ async fn a_workers_settings_survive_the_pool() {
     }
 }
 
+/// Or each one would be a warning in the server's log, and an alarm for whoever watches rollbacks.
+#[tokio::test(flavor = "multi_thread")]
+async fn giving_a_connection_back_rolls_nothing_back() {
+    let database = support::database().await;
+    let rollbacks = "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()";
+    let before: i64 = sqlx::query_scalar(rollbacks).fetch_one(database.pool()).await.expect("counted");
+    let pool = connect(&database.settings().database, Role::Worker, 1).await.expect("connects");
+    for _ in 0..10 {
+        sqlx::raw_sql("SELECT").execute(&pool).await.expect("borrowed");
+    }
+    let session: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&pool).await.expect("a session");
+    pool.close().await;
+    // A session's counts are there for all once it is gone.
+    let is_there = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)";
+    while sqlx::query_scalar(is_there).bind(session).fetch_one(database.pool()).await.expect(is_there) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let after: i64 = sqlx::query_scalar(rollbacks).fetch_one(database.pool()).await.expect("counted");
+    assert_eq!(after, before);
+}
+
 /// Or the statement's own limit would end the wait, and the job be blamed for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_for_a_lock_is_over_before_its_statement_s_time_is() {

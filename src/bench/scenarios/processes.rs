@@ -28,11 +28,6 @@ async fn run(bench: &Bench) -> anyhow::Result<Findings> {
     for fleet in &PROCESSES[1..] {
         findings.compare(&name(*fleet), &name(1), &PURCHASES_PER_SECOND, Some(TARGET));
     }
-    findings.notes.push(
-        "every connection that is given back counts as a rollback too: what the fleets differ by are turns that another \
-         process had (`taken` in the workers' last lines above), and batches that were tried again"
-            .to_owned(),
-    );
     Ok(findings)
 }
 
