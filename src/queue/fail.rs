@@ -54,7 +54,8 @@ pub async fn charge_attempts(
         return Ok(());
     }
     let ids: Vec<Uuid> = failures.iter().map(|failure| failure.job_id.0).collect();
-    let attempts: Vec<i32> = failures.iter().map(|failure| i32::try_from(failure.attempts).unwrap_or(i32::MAX)).collect();
+    let attempts: Vec<i32> =
+        failures.iter().map(|failure| i32::try_from(failure.attempts).unwrap_or(i32::MAX)).collect();
     let run_at: Vec<DateTime<Utc>> = failures.iter().map(|failure| now + failure.backoff(settings)).collect();
     let errors: Vec<String> = failures.iter().map(|failure| shortened(&failure.error)).collect();
     let sql = sqlx::query_file!("src/queue/sql/charge_attempts.sql", business.0, &ids, &attempts, &run_at, &errors);
