@@ -81,7 +81,8 @@ pub static JAIN: Figure = figure("jain", "Jain's index of service", 4);
 pub static WEIGHT_ERROR_PERCENT: Figure = figure("weight_error_percent", "farthest from its share, %", 1);
 /// Processor time of the server for one look for businesses with work.
 pub static LOOK_CPU_MS: Figure = figure("look_cpu_ms", "server CPU a look, ms", 3);
-/// Transactions rolled back for a thousand purchases: turns that another worker had, and batches that were tried again.
+/// Transactions rolled back for a thousand purchases: turns that another worker had or without a job, and batches that were tried
+/// again.
 pub static ROLLBACKS_PER_THOUSAND: Figure = figure("rollbacks_per_thousand", "rollbacks per 1,000 purchases", 3);
 /// Deadlocks that the server found.
 pub static DEADLOCKS: Figure = figure("deadlocks", "deadlocks", 0);

@@ -80,7 +80,8 @@ pub async fn connect(settings: &DatabaseSettings, role: Role, connections_max: u
     Ok(pool)
 }
 
-/// Leaves nothing of a borrower on its connection.
+/// Leaves no transaction, setting or advisory lock of a borrower on its connection; in a transaction that failed it is an error, and
+/// the pool closes the connection.
 ///
 /// A cancelled `begin()` can leave the next borrower inside a stale transaction (sqlx 0.9.0: 108 of 1,500 trials lost an
 /// acknowledged insert; with a ROLLBACK here 0 of 1,500). It is asked for first, because a ROLLBACK without a transaction is a

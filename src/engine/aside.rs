@@ -81,16 +81,22 @@ impl Engine {
         self.asides.spawn(async move {
             let _entry = entry;
             let _hand = engine.asides.hands.acquire().await.expect("the semaphore is never closed");
-            if let Err(error) = engine.work_aside(business, job, &month).await {
+            if let Err(error) = engine.work_aside(business, (job, attempts), &month).await {
                 engine.aside_failed(business, (job, attempts), &error).await;
             }
         });
     }
 
-    async fn work_aside(&self, business: BusinessId, job: JobId, month: &Month) -> Result<(), DbError> {
+    async fn work_aside(
+        &self,
+        business: BusinessId,
+        (job, attempts): (JobId, u32),
+        month: &Month,
+    ) -> Result<(), DbError> {
         let mut tx = begin_tenant(&self.pool, business).await?;
-        let held = sqlx::query_file!("src/engine/sql/hold_job.sql", business.0, job.0).fetch_optional(&mut *tx).await?;
-        if held.is_none() {
+        let attempts = i32::try_from(attempts).unwrap_or(i32::MAX);
+        let held = sqlx::query_file!("src/engine/sql/hold_job.sql", business.0, job.0, attempts);
+        if held.fetch_optional(&mut *tx).await?.is_none() {
             return Ok(());
         }
         settlement::settle(&mut tx, (business, job), month, self.settings.now).await?;

@@ -35,7 +35,7 @@ pub enum Served {
         /// How many jobs it was of.
         jobs: usize,
     },
-    /// Another worker has the business's turn, or it is paused.
+    /// Another worker has the business's turn or charged its job first, or it is paused.
     Taken,
     /// The database cannot serve now; no attempt was charged.
     BackOff,
@@ -101,6 +101,8 @@ impl Engine {
         match self.charge_alone(business, failure).await {
             Ok(true) => Served::Charged,
             Ok(false) => Served::Taken,
+            // Another worker, which saw the same attempt fail, charged or ended it.
+            Err(DbError::RowCount { .. }) => Served::Taken,
             Err(error) => {
                 tracing::warn!(%business, %job_id, %error, "the attempt could not be charged");
                 Served::BackOff

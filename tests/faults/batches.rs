@@ -4,13 +4,14 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use commissary::config::Settings;
-use commissary::db::{Role, connect};
+use commissary::db::{DbError, Role, begin_tenant, connect};
 use commissary::domain::decide::{Job, decide};
 use commissary::domain::outcome::Decision;
 use commissary::domain::request::Request;
 use commissary::domain::snapshot::Snapshot;
 use commissary::engine::{Engine, Served};
-use commissary::ids::BusinessId;
+use commissary::ids::{BusinessId, JobId};
+use commissary::queue::{Failure, charge_attempts};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgPool};
 
@@ -134,6 +135,29 @@ async fn a_job_that_is_too_slow_by_itself_is_given_up_and_holds_up_nobody() {
         only_the_17th_failed(pool, &shop, "out of time").await;
         assert_eq!(attempts(pool, &shop, "17").await, 3, "two workers that both ran it charge it once");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_workers_that_saw_an_attempt_fail_the_first_charges_it() {
+    let database = support::database().await;
+    let pool = database.pool();
+    let shop = Shop::open(pool, 1_000, 100).await;
+    shop.enqueue(pool, "purchase", "seen twice", &shop.purchase(1)).await;
+    let job: uuid::Uuid =
+        sqlx::query_scalar("SELECT job_id FROM commissary.jobs").fetch_one(pool).await.expect("a job");
+    let settings = quick(&database);
+    let worker = connect(&settings.database, Role::Worker, 1).await.expect("connects");
+    let seen = [Failure { job_id: JobId(job), attempts: 0, error: "in vain".to_owned() }];
+    for is_first in [true, false] {
+        let mut tx = begin_tenant(&worker, BusinessId(shop.business)).await.expect("begins");
+        let now = chrono::Utc::now();
+        let charged = charge_attempts(&mut tx, BusinessId(shop.business), &seen, &settings.worker, now).await;
+        assert!(matches!((is_first, &charged), (true, Ok(())) | (false, Err(DbError::RowCount { .. }))), "{charged:?}");
+        if is_first {
+            tx.commit().await.expect("committed");
+        }
+    }
+    assert_eq!(count(pool, "SELECT attempts::bigint FROM commissary.jobs").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
