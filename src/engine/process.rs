@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use super::Engine;
@@ -68,9 +68,14 @@ impl Engine {
         let mut claimed = Vec::new();
         let attempted = async {
             let mut hand = self.hands.take().await?;
-            let batch = self.attempt(&mut hand.connection, business, limit, careful, &mut claimed).await?;
-            self.hands.put_back(hand, batch.stored).await;
-            Ok(batch)
+            let attempted = self.attempt(&mut hand.connection, business, limit, careful, &mut claimed).await;
+            match &attempted {
+                Ok(batch) => self.hands.put_back(hand, batch.stored).await,
+                // The rollback is only queued: until it is done, the turn is still taken, and the next run, or the charge,
+                // would take itself for another worker. A connection that is lost has nothing to end.
+                Err(_) => drop(hand.connection.ping().await),
+            }
+            attempted
         };
         let mut attempted = attempted.await;
         if let Some(care) = careful {
